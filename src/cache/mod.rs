@@ -1,0 +1,1 @@
+//! Read-through caches: single flight, stale on error, bounded.

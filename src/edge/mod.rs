@@ -1,0 +1,1 @@
+//! All that knows HTTP towards callers: routes, parsing, replies, the error table.

@@ -1,0 +1,1 @@
+//! An in-memory Auth0 for `dev`, tests and bench.

@@ -1,0 +1,1 @@
+//! Use cases: what a login, a refresh, a logout and a userinfo call do.

@@ -1,0 +1,3 @@
+//! JSON Web Tokens: key sets, signatures, claims. Pure: no IO, no clock of its own, no tenant.
+
+pub mod alg;

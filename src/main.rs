@@ -1,0 +1,3 @@
+//! The command `auth0-gateway`.
+
+fn main() {}

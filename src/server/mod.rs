@@ -1,0 +1,1 @@
+//! Sockets: listeners, connections, shutdown. Generic over the service that answers.

@@ -1,0 +1,8 @@
+//! Tenants: from the text of a file to the registry that every request is looked up in.
+//!
+//! What was typed (`file`) is not nameable outside this module; the request path sees only the
+//! immutable [`Tenant`](model::Tenant).
+
+pub mod model;
+pub mod problem;
+pub mod reading;

@@ -1,0 +1,1 @@
+//! Files and directories that change: notification, debounce, and a slow poll beside it.
