@@ -11,6 +11,7 @@ pub mod jwt;
 pub mod oauth;
 pub mod server;
 pub mod session;
+pub mod settings;
 pub mod telemetry;
 pub mod tenant;
 pub mod watch;

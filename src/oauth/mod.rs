@@ -2,5 +2,9 @@
 //!
 //! Pure values and parsers. Nothing here knows a tenant, a socket or Auth0's habits.
 
+pub mod error;
 pub mod grant;
+pub mod parameters;
+pub mod reply;
+pub mod request;
 pub mod scope;

@@ -81,6 +81,9 @@ pub struct Session {
     pub access_expires: Timestamp,
     /// Absent where `offline_access` was not granted.
     pub refresh_token: Option<Secret>,
+    /// Whether a refresh gave a new refresh token. `None`: there was no refresh yet, and the token
+    /// must be treated as one that rotates.
+    pub refresh_token_rotates: Option<bool>,
     /// The granted scope.
     pub scope: Box<str>,
     /// When the user logged in.
