@@ -210,7 +210,7 @@ impl fmt::Display for HostPattern {
     }
 }
 
-/// A name and perhaps a port; the brackets of an IPv6 address stay with the name. `None` for anything else.
+/// A name and perhaps a port; the brackets of an `IPv6` address stay with the name. `None` for anything else.
 fn split_port(text: &str) -> Option<(&str, Option<u16>)> {
     let name_end = if text.starts_with('[') { text.find(']')? + 1 } else { text.find(':').unwrap_or(text.len()) };
     let (name, rest) = text.split_at_checked(name_end)?;

@@ -40,9 +40,8 @@ impl Proof {
         claims: Option<&Map<String, Value>>,
     ) -> Result<Self, EnvironmentError> {
         let claimed = tenant.claims.connection.as_deref().and_then(|name| claims?.get(name)?.as_str());
-        let claimed = match claimed.map(ConnectionName::parse).transpose() {
-            Ok(claimed) => claimed,
-            Err(_) => return Err(EnvironmentError::Contradiction),
+        let Ok(claimed) = claimed.map(ConnectionName::parse).transpose() else {
+            return Err(EnvironmentError::Contradiction);
         };
         match (sent, claimed) {
             (Some(sent), Some(claimed)) if *sent != claimed => Err(EnvironmentError::Contradiction),

@@ -175,29 +175,42 @@ pub type StoreFuture<'a, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>>
 /// Keeps sessions, and the small facts that replicas must agree on.
 ///
 /// Named whole from the first day, so that a flow written on the store of one process holds on the
-/// store of many. Every method is atomic on its own. Expiry is by the record's own times against
-/// the clock the store was given: a session that [is over](Session::is_over) is not read.
+/// store of many. Every sentence here is a check of [`conformance`], which each backend passes.
+///
+/// Every method is atomic on its own, and does nothing before its future is polled. Expiry is by the
+/// record's own times against the clock the store was given, whatever the backend's own expiry does:
+/// a session that [is over](Session::is_over) is not read, and something kept `until` a time is gone
+/// at that time. An error never means that something is gone.
+///
+/// First times, taken values, leases and shared results have key spaces of their own: one digest may
+/// stand in all four.
 pub trait SessionStore: Send + Sync + fmt::Debug {
-    /// Puts a new session in, and ends that user's oldest at this client while there are more than
-    /// `per_user`. A second `open` of one id is refused by nobody: ids are random.
+    /// Puts a new session in. Of the live sessions of its (tenant, client id, subject), those with the
+    /// oldest `opened` end until `per_user` are left (0 counts as 1); the new one never goes, and those
+    /// that are over count for nothing. A second `open` of one id replaces the first: ids are random.
     fn open<'a>(&'a self, id: &'a SessionId, session: Session, per_user: u32) -> StoreFuture<'a, ()>;
 
     /// The session, if it is there and not over.
     fn read<'a>(&'a self, id: &'a SessionId) -> StoreFuture<'a, Option<Stored>>;
 
-    /// Moves `idle_until` on. `false` where there is no such session: it is not made anew.
+    /// Moves `idle_until` on, never back, and leaves the version. `false` where there is no such session
+    /// or it is over: it is not made anew.
     fn touch<'a>(&'a self, id: &'a SessionId, idle_until: Timestamp) -> StoreFuture<'a, bool>;
 
-    /// Writes the session if it is still at `version`. Its `idle_until` never goes back.
+    /// Writes the session if it is still at `version`. Its `idle_until` never goes back. One that ended or
+    /// is over is [`Replaced::Gone`]. What the session is found by (tenant, issuer, client id, subject,
+    /// sid, `opened`) must be as it was: a store need not move its indexes.
     fn replace<'a>(&'a self, id: &'a SessionId, version: u64, session: Session) -> StoreFuture<'a, Replaced>;
 
-    /// Ends the session and gives back what it was, over or not. Ending twice is `None`.
+    /// Ends the session and gives back what it was, for the revocation of its tokens; one that is over
+    /// may have been swept. Ending twice is `None`: of many callers one gets the session.
     fn end<'a>(&'a self, id: &'a SessionId) -> StoreFuture<'a, Option<Session>>;
 
-    /// Ends all of them; how many that were not yet over.
+    /// Ends all of them; how many that were not yet over. `opened_before` is exclusive.
     fn end_all<'a>(&'a self, whose: &'a Whose) -> StoreFuture<'a, u64>;
 
-    /// The subjects with live sessions of a tenant, sorted, each once, after `after`, at most `limit`.
+    /// The subjects with live sessions of a tenant, sorted by byte, each once, after `after`, at most
+    /// `limit`.
     fn active_subjects<'a>(
         &'a self,
         tenant: &'a TenantName,
@@ -208,31 +221,40 @@ pub trait SessionStore: Send + Sync + fmt::Debug {
     /// How many live sessions there are, for the gauge.
     fn count(&self) -> StoreFuture<'_, u64>;
 
-    /// `true` for the first caller with this key, `false` for every later one until `until`.
+    /// `true` for the first caller with this key, `false` for every later one until the first one's
+    /// `until`, whatever the later ones say.
     fn first_time(&self, key: Digest, until: Timestamp) -> StoreFuture<'_, bool>;
 
-    /// Keeps a value that [`take`](Self::take) gives out once.
+    /// Keeps a value that [`take`](Self::take) gives out once. A second value takes the first one's place.
     fn put(&self, key: Digest, value: Bytes, until: Timestamp) -> StoreFuture<'_, ()>;
 
     /// The value, to the first who asks.
     fn take(&self, key: Digest) -> StoreFuture<'_, Option<Bytes>>;
 
-    /// The lease on `key` for `ttl`, or `None` while another has it. Fences grow per key.
+    /// The lease on `key` for `ttl`, or `None` while another has it. Each lease of a key has a higher
+    /// fence than all before it, also after a release, a lapse and a sweep.
     fn lease(&self, key: Digest, ttl: Duration) -> StoreFuture<'_, Option<Lease>>;
 
-    /// Holds the lease for `ttl` more. `false` where it is no longer ours.
+    /// Holds the lease for `ttl` from now. `false` where it is no longer ours, which it is not after its
+    /// time either, though nobody else has it: its holder must not go on as if it had never stopped.
     fn renew(&self, key: Digest, lease: Lease, ttl: Duration) -> StoreFuture<'_, bool>;
 
     /// Gives the lease back; nothing where it is no longer ours.
     fn release(&self, key: Digest, lease: Lease) -> StoreFuture<'_, ()>;
 
-    /// Shows a result to everyone who asks for `key` until `until`. Refused (`false`) where a higher
-    /// fence than `lease`'s has been handed out for that key.
+    /// Shows a result to everyone who asks for `key` until `until`, in place of an earlier one. Refused
+    /// (`false`) where a higher fence than `lease`'s has been handed out for that key within
+    /// [`FENCE_MEMORY`]; a lease that lapsed or was given back may still share while nobody followed.
     fn share(&self, key: Digest, lease: Lease, value: Bytes, until: Timestamp) -> StoreFuture<'_, bool>;
 
     /// The shared result, until its time.
     fn shared(&self, key: Digest) -> StoreFuture<'_, Option<Bytes>>;
 
-    /// Drops what is over. Called now and then; changes nothing that can be observed but memory.
+    /// Drops what is over. Called now and then; changes nothing that can be observed but memory, and what
+    /// [`end`](Self::end) gives back of sessions that are over.
     fn sweep(&self) -> StoreFuture<'_, ()>;
 }
+
+/// How long after a lease's end a store still refuses its predecessors: far longer than any holder's
+/// work may take (`refresh.timeout`).
+pub const FENCE_MEMORY: Duration = Duration::from_hours(1);

@@ -84,6 +84,9 @@ pub struct Auth0 {
     pub revoke: http::Uri,
     /// `GET /.well-known/jwks.json`.
     pub jwks: Box<str>,
+    /// What `aud` says of a token that `/userinfo` takes: by the domain and by the canonical one
+    /// (auth0-facts 1.15).
+    pub userinfo_audiences: Vec<Box<str>>,
     /// The base of the canonical domain: Management API calls go there.
     pub management_base: Box<str>,
     /// `https://CANONICAL/api/v2/`, with its slash (auth0-facts 4.1).

@@ -12,10 +12,30 @@ use crate::base::id::{ClientType, HostPattern, TenantName};
 pub struct Reading {
     /// Its name in its directory: `acme.yaml`. Unique within a registry.
     pub file: Arc<str>,
-    /// Over the text, the defaults and the secrets it names: equal digests, nothing to do.
+    /// Over the text and the defaults under it. With `uses` it says whether there is anything to do.
     pub digest: Digest,
+    /// What it took from elsewhere: a change there is a change of this file.
+    pub uses: Vec<SecretUse>,
     /// What came of it.
     pub outcome: Outcome,
+}
+
+/// A text that a file takes from an environment variable or from a file below `--secrets-dir`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SecretUse {
+    /// Where it is.
+    pub place: SecretPlace,
+    /// Over what was there; `None`: nothing was.
+    pub digest: Option<Digest>,
+}
+
+/// Where a text is taken from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SecretPlace {
+    /// An environment variable.
+    Env(Box<str>),
+    /// A file below `--secrets-dir`.
+    File(Box<str>),
 }
 
 /// What came of a file.

@@ -1,0 +1,102 @@
+//! The route table: every public endpoint, one row each.
+//!
+//! Paths are compared byte by byte: what is percent-encoded, doubled or ends in a slash is another
+//! path, and there is none.
+
+use http::Method;
+
+use crate::telemetry::metrics::Endpoint;
+
+/// One endpoint.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Route {
+    /// The path, without the service prefix.
+    pub path: &'static str,
+    /// Its methods; `HEAD` follows `GET`.
+    pub methods: &'static [Method],
+    /// What answers.
+    pub target: Target,
+    /// Its name in metrics and logs.
+    pub endpoint: Endpoint,
+}
+
+/// What answers a route. A variant per module of `endpoint`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Target {
+    /// `endpoint::token`.
+    Token,
+    /// `endpoint::refresh`.
+    Refresh,
+    /// `endpoint::userinfo`.
+    Userinfo,
+    /// `endpoint::userinfo`, with the words that say it is old.
+    UsersMe,
+    /// `endpoint::logout`.
+    Logout,
+    /// `endpoint::health`: the process answers.
+    Healthz,
+    /// `endpoint::health`: it may get traffic.
+    Ready,
+    /// `endpoint::health`: everything is as it should be.
+    CheckUp,
+}
+
+/// Every public endpoint.
+pub const ROUTES: &[Route] = &[
+    Route { path: "/oauth/token", methods: &[Method::POST], target: Target::Token, endpoint: Endpoint::Token },
+    Route { path: "/refreshtoken", methods: &[Method::POST], target: Target::Refresh, endpoint: Endpoint::Refresh },
+    Route { path: "/oauth/refreshtoken", methods: &[Method::POST], target: Target::Refresh, endpoint: Endpoint::Refresh },
+    Route { path: "/userinfo", methods: &[Method::GET, Method::POST], target: Target::Userinfo, endpoint: Endpoint::Userinfo },
+    Route { path: "/users/me", methods: &[Method::GET], target: Target::UsersMe, endpoint: Endpoint::UsersMe },
+    Route { path: "/logout", methods: &[Method::POST], target: Target::Logout, endpoint: Endpoint::Logout },
+    Route { path: "/-/healthz", methods: &[Method::GET], target: Target::Healthz, endpoint: Endpoint::Health },
+    Route { path: "/-/ready", methods: &[Method::GET], target: Target::Ready, endpoint: Endpoint::Health },
+    Route { path: "/-/check-up", methods: &[Method::GET], target: Target::CheckUp, endpoint: Endpoint::Health },
+];
+
+/// Why a request has no route.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NoRoute {
+    /// No such path.
+    NotFound,
+    /// The path has these methods, and not the one that was used.
+    MethodNotAllowed(&'static Route),
+}
+
+/// The route of a method and path.
+pub fn resolve(method: &Method, path: &str, prefix: &str) -> Result<&'static Route, NoRoute> {
+    let path = path.strip_prefix(prefix).ok_or(NoRoute::NotFound)?;
+    let route = ROUTES.iter().find(|route| route.path == path).ok_or(NoRoute::NotFound)?;
+    let method = if *method == Method::HEAD { &Method::GET } else { method };
+    if route.methods.contains(method) { Ok(route) } else { Err(NoRoute::MethodNotAllowed(route)) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(method: &Method, path: &str, prefix: &str, expected: Result<Target, NoRoute>) {
+        assert_eq!(resolve(method, path, prefix).map(|route| route.target), expected, "{method} {path}");
+    }
+
+    #[test]
+    fn a_path_is_taken_byte_by_byte() {
+        check(&Method::POST, "/oauth/token", "", Ok(Target::Token));
+        check(&Method::HEAD, "/userinfo", "", Ok(Target::Userinfo));
+        for path in ["/oauth/token/", "//oauth/token", "/oauth%2ftoken", "/OAUTH/token", "/oauth/./token", "/oauth/token;x", ""] {
+            check(&Method::POST, path, "", Err(NoRoute::NotFound));
+        }
+    }
+
+    #[test]
+    fn a_prefix_stands_before_every_path() {
+        check(&Method::POST, "/auth/oauth/token", "/auth", Ok(Target::Token));
+        check(&Method::POST, "/oauth/token", "/auth", Err(NoRoute::NotFound));
+        check(&Method::POST, "/authoauth/token", "/auth", Err(NoRoute::NotFound));
+    }
+
+    #[test]
+    fn another_method_is_told_the_right_ones() {
+        assert!(matches!(resolve(&Method::GET, "/oauth/token", ""), Err(NoRoute::MethodNotAllowed(route)) if route.methods == [Method::POST]));
+    }
+}

@@ -1,0 +1,142 @@
+//! The public service: from a request's head to its answer, with one access line and one duration
+//! sample whatever happens.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::request::Parts;
+use http::{HeaderValue, Request, StatusCode};
+use hyper::body::Body;
+
+use super::client_addr::TrustedProxies;
+use super::cookie::Transport;
+use super::endpoint;
+use super::error::Failure;
+use super::exchange::{Exchange, Observer};
+use super::reply::{self, Reply};
+use super::request::Facts;
+use super::route::{self, Route, Target};
+use crate::flow::{Call, Services, UpstreamTime};
+use crate::tenant::lookup::Query;
+use crate::tenant::reload::RegistryHandle;
+use crate::tenant::registry::Registry;
+
+/// What the edge is told once.
+#[derive(Debug, Clone)]
+pub struct EdgeOptions {
+    /// Whose forwarded headers count.
+    pub trusted: TrustedProxies,
+    /// Before every path; empty for none.
+    pub prefix: Box<str>,
+    /// Whether cookies on loopback hosts may go over plain http: `dev` alone.
+    pub plain_cookies_on_loopback: bool,
+}
+
+/// Answers every public request.
+#[derive(Debug)]
+pub struct PublicService {
+    /// What flows work with.
+    pub services: Arc<Services>,
+    /// The registry of the moment.
+    pub registry: RegistryHandle,
+    /// What the edge was told.
+    pub options: EdgeOptions,
+    /// Counts and logs.
+    pub observer: Observer,
+    /// Whether traffic may come, for `/-/ready`.
+    pub readiness: crate::flow::status::Readiness,
+}
+
+/// One request on its way: its head, and what it may be answered with.
+pub(super) struct Incoming<'a> {
+    pub(super) service: &'a PublicService,
+    pub(super) parts: &'a Parts,
+    pub(super) facts: Facts<'a>,
+    pub(super) registry: Arc<Registry>,
+}
+
+impl PublicService {
+    /// The answer to a request. Never fails: a failure is an answer.
+    pub async fn answer<B>(&self, request: Request<B>, peer: Option<IpAddr>) -> Reply
+    where
+        B: Body<Data = Bytes>,
+        B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+    {
+        let (parts, body) = request.into_parts();
+        let mut exchange = self.observer.begin(&parts, peer, &self.options.trusted);
+        let result = self.route(&parts, body, peer, &mut exchange).await;
+        let mut reply = match result {
+            Ok(reply) => reply,
+            Err(failure) => {
+                exchange.failed(&failure);
+                failure.reply()
+            }
+        };
+        if let Ok(id) = HeaderValue::from_str(exchange.request_id()) {
+            reply.headers_mut().insert("x-request-id", id);
+        }
+        exchange.finish(reply.status());
+        reply
+    }
+
+    async fn route<B>(&self, parts: &Parts, body: B, peer: Option<IpAddr>, exchange: &mut Exchange<'_>) -> Result<Reply, Failure>
+    where
+        B: Body<Data = Bytes>,
+        B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+    {
+        let route: &Route = route::resolve(&parts.method, parts.uri.path(), &self.options.prefix).map_err(Failure::NoRoute)?;
+        exchange.endpoint(route.endpoint);
+        match route.target {
+            Target::Healthz => return Ok(reply::text(StatusCode::OK, "ok\n")),
+            Target::Ready => return Ok(endpoint::health::ready(&self.readiness)),
+            Target::CheckUp => return Ok(endpoint::health::check_up(self).await),
+            _ => {}
+        }
+        let facts = Facts::of(parts, peer, &self.options.trusted).map_err(|error| {
+            exchange.bad_host();
+            Failure::Request(error)
+        })?;
+        exchange.facts(&facts);
+        let incoming = Incoming { service: self, parts, facts, registry: self.registry.load() };
+        match route.target {
+            Target::Token => endpoint::token::answer(&incoming, body, exchange).await,
+            Target::Refresh => endpoint::refresh::answer(&incoming, body, exchange).await,
+            Target::Userinfo | Target::UsersMe => endpoint::userinfo::answer(&incoming, body, exchange, route.target).await,
+            Target::Logout => endpoint::logout::answer(&incoming, exchange).await,
+            Target::Healthz | Target::Ready | Target::CheckUp => Err(Failure::Internal),
+        }
+    }
+}
+
+impl Incoming<'_> {
+    /// Finds the tenant and client. `client_id`: what a request without the header names itself by.
+    pub(super) fn call(&self, client_id: Option<&str>, exchange: &mut Exchange<'_>) -> Result<Call, Failure> {
+        let query = Query { host: &self.facts.host, client_type: self.facts.client_type, client_id };
+        let resolved = match self.registry.resolve(&query) {
+            Ok(resolved) => resolved,
+            Err(unresolved) => {
+                exchange.unresolved(&unresolved);
+                return Err(Failure::Unresolved(unresolved));
+            }
+        };
+        exchange.resolved(&resolved);
+        let upstream = UpstreamTime::default();
+        exchange.upstream(&upstream);
+        Ok(Call {
+            tenant: resolved.tenant,
+            client: resolved.client,
+            host: self.facts.host.clone(),
+            // The gateway's own machine is nobody's address.
+            address: self.facts.address.filter(|address| !address.is_loopback() && !address.is_unspecified()),
+            upstream,
+        })
+    }
+
+    /// Whether a cookie for this request is `Secure`.
+    pub(super) fn cookie_transport(&self) -> Transport {
+        let name = self.facts.host.name();
+        let is_loopback = name == "localhost" || name.ends_with(".localhost") || name == "127.0.0.1" || name == "[::1]";
+        if self.service.options.plain_cookies_on_loopback && is_loopback { Transport::PlainLoopback } else { Transport::Secure }
+    }
+}

@@ -1,0 +1,119 @@
+//! Renewing a session: its token redeemed, the new tokens written, unless it was logged out.
+
+use std::sync::Arc;
+
+use super::super::id_token::{self, Asked};
+use super::super::session::after;
+use super::super::{Call, Services};
+use super::{Presented, Redeemed, RefreshError, Repeatable, redeem, store};
+use crate::base::digest::Digest;
+use crate::jwt::claims::Claims;
+use crate::session::{Replaced, Session, SessionId, Stored};
+use crate::telemetry::metrics::RefreshResult;
+
+/// Renews the session, or waits for whoever does. The one who asks with a session that was renewed
+/// within `refresh.sharing` gets that.
+pub async fn renew_session(
+    services: &Arc<Services>,
+    call: &Call,
+    id: &SessionId,
+    stored: Stored,
+) -> Result<Stored, RefreshError> {
+    let key = Digest::of_parts([b"session".as_slice(), id.expose().as_bytes()]);
+    let renewal = Renewal { services: Arc::clone(services), call: call.clone(), id: id.clone(), stored };
+    let flight = services.refreshes.renewing.run(key, &services.tasks, || async move { Arc::new(renewal.run().await) });
+    let (result, _) = call.upstream.measure(&*services.clock, flight).await;
+    Result::clone(&result)
+}
+
+struct Renewal {
+    services: Arc<Services>,
+    call: Call,
+    id: SessionId,
+    stored: Stored,
+}
+
+impl Renewal {
+    async fn run(self) -> Result<Stored, RefreshError> {
+        let result = self.renew().await;
+        if let Err(error) = &result
+            && error.ends_the_session()
+        {
+            // The end of a session that is already gone is no news; a store that does not answer
+            // is told by the next read.
+            let _ = self.services.sessions.end(&self.id).await;
+        }
+        result
+    }
+
+    async fn renew(&self) -> Result<Stored, RefreshError> {
+        // The record that the caller read may be old by now: the last renewal's is the one.
+        let current = self.services.sessions.read(&self.id).await.map_err(store)?.ok_or(RefreshError::LoggedOut)?;
+        let now = self.services.now();
+        if current.version != self.stored.version || self.is_fresh(&current.session, now) {
+            self.services.metrics.refresh(RefreshResult::Shared);
+            return Ok(current);
+        }
+        let token = current.session.refresh_token.clone().ok_or(RefreshError::NoRefreshToken)?;
+        let repeatable = match current.session.refresh_token_rotates {
+            Some(false) => Repeatable::Always,
+            Some(true) | None => Repeatable::WithinLeeway,
+        };
+        let presented = Presented { token, scope: None, audience: None, repeatable };
+        let redeemed = redeem(&self.services, &self.call, presented).await?;
+        let claims = self.verified_claims(&redeemed, &current.session).await?;
+        self.write(current, &redeemed, claims).await
+    }
+
+    /// Whether a renewal just happened, which this caller shares.
+    fn is_fresh(&self, session: &Session, now: jiff::Timestamp) -> bool {
+        session.confirmed > session.opened && now < after(session.confirmed, self.call.client.refresh.sharing)
+    }
+
+    /// A refreshed ID token must be of the same issuer and user (contract §4). Auth0 may send none.
+    async fn verified_claims(&self, redeemed: &Redeemed, session: &Session) -> Result<Option<Claims>, RefreshError> {
+        let Some(token) = &redeemed.granted.id_token else { return Ok(None) };
+        let claims = id_token::verify(&self.services, &self.call, token, Asked::default()).await;
+        let claims = claims.map_err(|error| RefreshError::IdToken(Arc::new(error)))?;
+        if claims.sub != session.subject {
+            return Err(RefreshError::OtherUser);
+        }
+        Ok(Some(claims))
+    }
+
+    /// Writes what came, onto whatever the record has become. A session that is gone stays gone.
+    async fn write(&self, mut current: Stored, redeemed: &Redeemed, claims: Option<Claims>) -> Result<Stored, RefreshError> {
+        loop {
+            let session = self.renewed(current.session, redeemed, claims.as_ref());
+            let replaced = self.services.sessions.replace(&self.id, current.version, session.clone()).await;
+            match replaced.map_err(store)? {
+                Replaced::Done(version) => return Ok(Stored { session, version }),
+                Replaced::Gone => return Err(RefreshError::LoggedOut),
+                Replaced::Changed => {
+                    current = self.services.sessions.read(&self.id).await.map_err(store)?.ok_or(RefreshError::LoggedOut)?;
+                }
+            }
+        }
+    }
+
+    fn renewed(&self, mut session: Session, redeemed: &Redeemed, claims: Option<&Claims>) -> Session {
+        let now = self.services.now();
+        let granted = &redeemed.granted;
+        session.access_token = granted.access_token.clone();
+        session.access_expires = after(now, std::time::Duration::from_secs(granted.expires_in));
+        // A reply without a new token keeps the old (auth0-facts 1.4).
+        session.refresh_token_rotates = Some(granted.refresh_token.is_some());
+        if let Some(token) = &granted.refresh_token {
+            session.refresh_token = Some(token.clone());
+        }
+        if let Some(scope) = &granted.scope {
+            session.scope = scope.clone();
+        }
+        if let Some(claims) = claims {
+            // `sid` is kept from the login: a refreshed ID token has none.
+            session.claims.clone_from(&claims.object);
+        }
+        session.confirmed = now;
+        session
+    }
+}
