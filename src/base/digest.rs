@@ -7,7 +7,7 @@ use aws_lc_rs::{constant_time, digest, hmac};
 /// A SHA-256 digest, or an HMAC-SHA-256 tag.
 ///
 /// Tokens stand in keys only in this form: a dump of a cache holds nothing that can be replayed.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
 pub struct Digest([u8; 32]);
 
 impl Digest {

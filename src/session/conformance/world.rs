@@ -94,6 +94,7 @@ pub fn sample(now: Timestamp, subject: &str) -> Session {
         access_token: Secret::new("an access token"),
         access_expires: at(LIFETIME),
         refresh_token: Some(Secret::new("a refresh token")),
+        refresh_token_rotates: None,
         scope: "openid offline_access".into(),
         opened: now,
         confirmed: now,

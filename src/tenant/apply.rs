@@ -1,0 +1,181 @@
+//! From what was read to what serves: pure, per file all or nothing.
+//!
+//! Every file has at most two versions that could serve: the one just read, and the last good one.
+//! All files start with the newest they have; where two claim one thing, whoever serves it keeps it,
+//! and the other falls back to its last good version, or to nothing. Each round takes at least one
+//! file a step back and no file has more than two steps, so that the rounds end.
+
+mod conflicts;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+
+use super::model::Tenant;
+use super::problem::Problem;
+use super::reading::{Claims, Outcome, Reading};
+use super::registry::{Parts, Registry};
+
+/// What is known of one file.
+#[derive(Debug, Clone)]
+pub struct FileState {
+    /// As last read.
+    pub reading: Reading,
+    /// What serves: the version just read, or the last good one.
+    pub serving: Option<Arc<Tenant>>,
+    /// Since when that serves.
+    pub serving_since: Option<Timestamp>,
+    /// Rules across files that the version just read breaks; it does not serve.
+    pub conflicts: Vec<Problem>,
+    /// Pairs that are disputed: the rest of the file serves.
+    pub disputes: Vec<Problem>,
+}
+
+impl FileState {
+    /// Whether what the file says is what serves.
+    pub fn is_active(&self) -> bool {
+        match (&self.reading.outcome, &self.serving) {
+            (Outcome::Good { tenant, .. }, Some(serving)) => tenant.digest == serving.digest,
+            _ => false,
+        }
+    }
+
+    /// Everything there is to say about the file, errors and advice.
+    pub fn problems(&self) -> impl Iterator<Item = &Problem> {
+        let own = match &self.reading.outcome {
+            Outcome::Good { findings, .. } => findings,
+            Outcome::Bad { problems, .. } => problems,
+        };
+        own.iter().chain(&self.conflicts).chain(&self.disputes)
+    }
+}
+
+/// Everything that is known of all files. A file that is gone from the directory and held by the
+/// removal guard is still in it.
+#[derive(Debug, Clone, Default)]
+pub struct State {
+    /// By file name.
+    pub files: BTreeMap<Arc<str>, FileState>,
+    /// Files that are gone and still serve.
+    pub held: Vec<Arc<str>>,
+}
+
+/// What a reload did.
+#[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize)]
+pub struct Diff {
+    /// Files whose tenant serves now and did not before.
+    pub added: Vec<Arc<str>>,
+    /// Files whose tenant serves in another version.
+    pub changed: Vec<Arc<str>>,
+    /// Files whose tenant no longer serves.
+    pub removed: Vec<Arc<str>>,
+    /// Files that say something that does not serve.
+    pub rejected: Vec<Arc<str>>,
+    /// Files that are gone and whose tenants serve until the removal is accepted.
+    pub held: Vec<Arc<str>>,
+}
+
+/// Bounds on what one reload may take away.
+#[derive(Debug, Clone, Copy)]
+pub struct RemovalGuard {
+    /// Percent of the tenants.
+    pub at_most: u8,
+    /// Fewer than this many are never held.
+    pub at_least: usize,
+    /// The operator has said that they may go.
+    pub accepted: bool,
+}
+
+/// What the directory gave.
+#[derive(Debug)]
+pub enum Listing {
+    /// Every file that is there.
+    Files(Vec<Reading>),
+    /// It cannot be read, or is empty where it was not: nothing is believed to be gone.
+    Unreadable,
+}
+
+/// Applies what was read to what was known.
+pub fn apply(previous: &State, listing: Listing, guard: RemovalGuard, now: Timestamp) -> (State, Diff) {
+    let (mut files, gone) = merge(previous, listing);
+    let held = hold(previous, &gone, guard);
+    for file in &held {
+        if let Some(known) = previous.files.get(file) {
+            files.insert(Arc::clone(file), known.clone());
+        }
+    }
+    let state = conflicts::settle(previous, files, now);
+    let state = State { held, ..state };
+    let diff = diff(previous, &state);
+    (state, diff)
+}
+
+/// The files as they are now, each with what served before; and those that are gone.
+fn merge(previous: &State, listing: Listing) -> (BTreeMap<Arc<str>, FileState>, Vec<Arc<str>>) {
+    let Listing::Files(readings) = listing else { return (previous.files.clone(), Vec::new()) };
+    let mut files = BTreeMap::new();
+    for reading in readings {
+        let known = previous.files.get(&reading.file);
+        let serving = known.and_then(|known| known.serving.clone());
+        let serving_since = known.and_then(|known| known.serving_since);
+        let file = Arc::clone(&reading.file);
+        files.insert(file, FileState { reading, serving, serving_since, conflicts: Vec::new(), disputes: Vec::new() });
+    }
+    let gone = previous.files.keys().filter(|file| !files.contains_key(*file)).cloned().collect();
+    (files, gone)
+}
+
+/// Which of the files that are gone keep serving.
+fn hold(previous: &State, gone: &[Arc<str>], guard: RemovalGuard) -> Vec<Arc<str>> {
+    let serves = |file: &&Arc<str>| previous.files.get(*file).is_some_and(|known| known.serving.is_some());
+    let serving = previous.files.values().filter(|known| known.serving.is_some()).count();
+    let leaving: Vec<Arc<str>> = gone.iter().filter(serves).cloned().collect();
+    let is_mass = leaving.len() >= guard.at_least && leaving.len() * 100 > serving * usize::from(guard.at_most);
+    if is_mass && !guard.accepted { leaving } else { Vec::new() }
+}
+
+fn diff(previous: &State, state: &State) -> Diff {
+    let mut diff = Diff { held: state.held.clone(), ..Diff::default() };
+    for (file, known) in &state.files {
+        let before = previous.files.get(file).and_then(|known| known.serving.as_ref());
+        match (before, &known.serving) {
+            (None, Some(_)) => diff.added.push(Arc::clone(file)),
+            (Some(before), Some(after)) if !Arc::ptr_eq(before, after) => diff.changed.push(Arc::clone(file)),
+            (Some(_), None) => diff.removed.push(Arc::clone(file)),
+            _ => {}
+        }
+        if !known.is_active() && !state.held.contains(file) {
+            diff.rejected.push(Arc::clone(file));
+        }
+    }
+    for (file, known) in &previous.files {
+        if !state.files.contains_key(file) && known.serving.is_some() {
+            diff.removed.push(Arc::clone(file));
+        }
+    }
+    diff
+}
+
+impl State {
+    /// The snapshot that serves this state.
+    pub fn registry(&self) -> Registry {
+        let tenants: Vec<Arc<Tenant>> = self.files.values().filter_map(|known| known.serving.clone()).collect();
+        let broken = self.files.iter().filter(|(_, known)| known.serving.is_none());
+        let broken: Vec<(Arc<str>, Claims)> =
+            broken.filter_map(|(file, known)| Some((Arc::clone(file), conflicts::claims_of_broken(known)?))).collect();
+        let disputed = conflicts::disputed_pairs(&self.files);
+        Registry::build(Parts { tenants, broken, disputed })
+    }
+
+    /// How many broken files do not even say whose hosts they have.
+    pub fn hosts_unknown(&self) -> usize {
+        let is_unknown = |known: &&FileState| {
+            known.serving.is_none() && matches!(known.reading.outcome, Outcome::Bad { claims: None, .. })
+        };
+        self.files.values().filter(is_unknown).count()
+    }
+}
+
+#[cfg(test)]
+mod tests;
