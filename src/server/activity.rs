@@ -194,6 +194,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for ObservedSocket<S> {
 
 #[cfg(test)]
 mod tests {
+    use tokio::io::{AsyncWriteExt, DuplexStream, duplex};
     use tokio::time::advance;
 
     use super::*;
@@ -254,5 +255,33 @@ mod tests {
         advance(SECOND).await;
         activity.read.store(true, Ordering::Relaxed);
         assert_eq!(watchdog.observe(), due);
+    }
+
+    /// A socket whose other side has sent more than fits between them, and that side.
+    fn socket() -> (ObservedSocket<DuplexStream>, DuplexStream, Arc<Activity>) {
+        let (socket, peer) = duplex(64);
+        let activity = Arc::new(Activity::default());
+        (ObservedSocket::new(socket, activity.clone()), peer, activity)
+    }
+
+    #[tokio::test]
+    async fn a_close_takes_in_what_the_other_side_still_sends() {
+        let (mut socket, mut peer, activity) = socket();
+        let send = async move { peer.write_all(&[0; 10_000]).await };
+        // The socket goes with its shutdown, as a connection's does.
+        let close = async move { socket.shutdown().await };
+        let (closed, sent) = tokio::join!(close, send);
+        assert!(closed.is_ok() && sent.is_ok());
+        assert!(activity.closing.load(Ordering::Relaxed));
+    }
+
+    #[tokio::test]
+    async fn a_close_does_not_take_in_without_end() {
+        let (mut socket, mut peer, _) = socket();
+        let send = async move { while peer.write_all(&[0; 1024]).await.is_ok() {} };
+        tokio::select! {
+            closed = socket.shutdown() => assert!(closed.is_ok()),
+            () = send => panic!("the other side was cut off before its limit"),
+        }
     }
 }

@@ -297,4 +297,24 @@ mod tests {
         assert_eq!(outcome(runs).await, Outcome::Finished);
         assert_eq!(began.elapsed(), Duration::ZERO);
     }
+
+    #[tokio::test]
+    async fn a_hangup_asks_for_a_reload_and_a_term_for_the_end() {
+        let (signals, mut reloads) = Signals::install().expect("installs");
+        let shutdown = Shutdown::new(ShutdownTimes { delay: Duration::ZERO, grace: Duration::ZERO });
+        let running = shutdown.clone();
+        let mut runs = tokio::task::JoinSet::new();
+        runs.spawn(async move { running.run(signals).await });
+        kill("-HUP").await;
+        assert_eq!(reloads.recv().await, Some(()));
+        assert_eq!(shutdown.phase(), Phase::Running);
+        kill("-TERM").await;
+        assert_eq!(outcome(runs).await, Outcome::Finished);
+    }
+
+    async fn kill(signal: &str) {
+        let this = std::process::id().to_string();
+        let killed = tokio::process::Command::new("kill").args([signal, &this]).status().await;
+        assert!(killed.expect("runs").success());
+    }
 }

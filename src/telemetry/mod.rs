@@ -1,5 +1,9 @@
 //! The name of every metric and log field stands here and nowhere else.
+//!
+//! Owns how events and access lines are written; when one is worth writing is the caller's to know.
 
+pub mod access;
+pub mod log;
 pub mod metrics;
 
 /// The `grant` label of a login: a short name of a grant. Made by [`GrantLabel::of`] from a static
