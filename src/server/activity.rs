@@ -269,9 +269,8 @@ mod tests {
         let (mut socket, mut peer, activity) = socket();
         let send = async move { peer.write_all(&[0; 10_000]).await };
         // The socket goes with its shutdown, as a connection's does.
-        let close = async move { socket.shutdown().await };
-        let (closed, sent) = tokio::join!(close, send);
-        assert!(closed.is_ok() && sent.is_ok());
+        let (closed, taken) = tokio::join!(async move { socket.shutdown().await }, send);
+        assert!(closed.is_ok() && taken.is_ok());
         assert!(activity.closing.load(Ordering::Relaxed));
     }
 

@@ -31,8 +31,10 @@ pub const MAX_HEADERS: usize = 100;
 pub const MAX_HEAD_BYTES: usize = 32 * 1024;
 /// Requests at once on one HTTP/2 connection: what RFC 9113 §6.5.2 advises at least.
 const MAX_STREAMS: u32 = 100;
-/// Streams opened and reset before we saw them (CVE-2023-44487), and by our own errors, before the connection goes.
-const MAX_RESET_STREAMS: usize = 20;
+/// Streams opened and reset before we saw them (CVE-2023-44487), before the connection goes.
+const MAX_UNSEEN_RESETS: usize = 20;
+/// Streams that break the protocol, over a connection's life. Not few: a proxy in front puts many callers on one.
+const MAX_BROKEN_STREAMS: usize = 1024;
 /// How long the other side has to close, once we have.
 const GOODBYE: Duration = Duration::from_secs(2);
 
@@ -189,8 +191,8 @@ fn builder(tracker: &TaskTracker) -> auto::Builder<TrackedExecutor> {
         .timer(TokioTimer::new())
         .max_concurrent_streams(MAX_STREAMS)
         .max_header_list_size(u32::try_from(MAX_HEAD_BYTES).unwrap_or(u32::MAX))
-        .max_pending_accept_reset_streams(MAX_RESET_STREAMS)
-        .max_local_error_reset_streams(MAX_RESET_STREAMS);
+        .max_pending_accept_reset_streams(MAX_UNSEEN_RESETS)
+        .max_local_error_reset_streams(MAX_BROKEN_STREAMS);
     builder
 }
 

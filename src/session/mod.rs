@@ -5,6 +5,7 @@
 
 pub mod conformance;
 pub mod memory;
+pub mod observed;
 
 use std::fmt;
 use std::future::Future;

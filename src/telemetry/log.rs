@@ -15,7 +15,7 @@ use tracing_subscriber::fmt::layer;
 use tracing_subscriber::layer::{Layer, SubscriberExt};
 use tracing_subscriber::registry::Registry;
 
-/// Lines that wait for the writer; a line more is dropped and counted. At 400 bytes a line about 6 MiB.
+/// Lines that wait for the writer; a line more is dropped and counted. At 400 bytes a line that is 6.5 MB.
 const QUEUED_LINES: usize = 16 * 1024;
 
 /// `--log-level`: how much this crate says. Everything else says warnings at most.

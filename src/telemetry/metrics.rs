@@ -5,22 +5,27 @@
 
 mod labels;
 mod registration;
+mod tenant_info;
+
+#[cfg(test)]
+mod golden;
 
 pub use labels::{
-    Api, CacheName, CacheResult, Endpoint, FetchResult, LoginResult, OperatorErrorKind, RefreshResult, ReloadResult,
-    ResolutionReason, TenantState, WatchMode,
+    Api, BreakerState, CacheName, CacheResult, Endpoint, FetchResult, LoginResult, OperatorErrorKind, RefreshResult,
+    ReloadResult, ResolutionReason, ShedReason, StoreBackend, StoreErrorKind, StoreOperation, TenantState, WatchMode,
 };
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
-use ahash::AHashMap;
+use ahash::{AHashMap, AHashSet};
 use arc_swap::ArcSwap;
 use prometheus::{Encoder, TextEncoder};
 
 use crate::base::digest::Digest;
 use crate::base::id::TenantName;
 use registration::Families;
+use tenant_info::Labelled;
 
 /// The label of every tenant beyond the cap.
 const OTHER: &str = "other";
@@ -30,9 +35,7 @@ pub struct Metrics {
     families: Families,
     tenant_cap: usize,
     /// Tenants that have a label of their own. Written at a reload, read at every request.
-    labelled: ArcSwap<AHashMap<TenantName, Arc<str>>>,
-    /// Label sets of `tenant_info`, to take away what went.
-    info: Mutex<AHashMap<TenantName, Vec<String>>>,
+    labelled: Arc<Labelled>,
 }
 
 impl std::fmt::Debug for Metrics {
@@ -44,12 +47,8 @@ impl std::fmt::Debug for Metrics {
 impl Metrics {
     /// A fresh set, all at zero. `tenant_cap` is `--metrics-tenants`.
     pub fn new(tenant_cap: usize) -> Result<Self, prometheus::Error> {
-        Ok(Self {
-            families: Families::register()?,
-            tenant_cap,
-            labelled: ArcSwap::from_pointee(AHashMap::new()),
-            info: Mutex::new(AHashMap::new()),
-        })
+        let labelled = Arc::new(ArcSwap::from_pointee(AHashMap::new()));
+        Ok(Self { families: Families::register(labelled.clone())?, tenant_cap, labelled })
     }
 
     /// The exposition in Prometheus' text format (version 0.0.4).
@@ -63,6 +62,8 @@ impl Metrics {
     /// those that went are dropped.
     pub fn set_tenants<'a>(&self, tenants: impl IntoIterator<Item = &'a TenantName> + Clone) {
         let before = self.labelled.load_full();
+        let all: AHashSet<&TenantName> = tenants.clone().into_iter().collect();
+        self.families.tenant_info.keep(|name| all.contains(name));
         let mut now = AHashMap::new();
         let (kept, new): (Vec<_>, Vec<_>) = tenants.into_iter().partition(|name| before.contains_key(*name));
         for name in kept.into_iter().chain(new).take(self.tenant_cap) {
@@ -74,17 +75,10 @@ impl Metrics {
         self.labelled.store(Arc::new(now));
     }
 
-    /// `tenant_info{tenant,labels}`: the file's labels, for joins. Called at a reload.
+    /// `tenant_info{tenant,label_*}`: the file's labels, for joins. Called at a reload; shown for the tenants
+    /// that have a label of their own.
     pub fn set_tenant_info(&self, tenant: &TenantName, labels: &[(Box<str>, Box<str>)]) {
-        let text = labels.iter().map(|(key, value)| format!("{key}={value}")).collect::<Vec<_>>().join(",");
-        let values = vec![tenant.as_str().to_owned(), text];
-        let mut info = self.info.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(old) = info.insert(tenant.clone(), values.clone()).filter(|old| *old != values) {
-            let _ = self.families.tenant_info.remove_label_values(&old.iter().map(String::as_str).collect::<Vec<_>>());
-        }
-        if self.labelled.load().contains_key(tenant) {
-            self.families.tenant_info.with_label_values(&values.iter().map(String::as_str).collect::<Vec<_>>()).set(1);
-        }
+        self.families.tenant_info.set(tenant, labels);
     }
 
     /// A request was answered. `None`: no tenant was found for it.
@@ -138,6 +132,20 @@ impl Metrics {
         });
     }
 
+    /// A call to Auth0 was not made.
+    pub fn shed(&self, tenant: &TenantName, api: Api, reason: ShedReason) {
+        self.with_tenant(tenant, |label| {
+            self.families.shed.with_label_values(&[label, api.name(), reason.name()]).inc();
+        });
+    }
+
+    /// A breaker changed.
+    pub fn breaker(&self, tenant: &TenantName, api: Api, state: BreakerState) {
+        self.with_tenant(tenant, |label| {
+            self.families.breaker_state.with_label_values(&[label, api.name()]).set(state as i64);
+        });
+    }
+
     /// Auth0 rejected something that only the operator can mend.
     pub fn operator_error(&self, tenant: &TenantName, kind: OperatorErrorKind) {
         self.with_tenant(tenant, |label| self.families.operator_errors.with_label_values(&[label, kind.name()]).inc());
@@ -171,6 +179,17 @@ impl Metrics {
     /// Whether the session store answers.
     pub fn session_store_up(&self, up: bool) {
         self.families.session_store_up.set(i64::from(up));
+    }
+
+    /// The session store was asked something.
+    pub fn store_operation(&self, backend: StoreBackend, operation: StoreOperation, took: Duration) {
+        let labels = [backend.name(), operation.name()];
+        self.families.store_seconds.with_label_values(&labels).observe(took.as_secs_f64());
+    }
+
+    /// The session store did not answer.
+    pub fn store_error(&self, kind: StoreErrorKind) {
+        self.families.store_errors[kind as usize].inc();
     }
 
     /// A reload ended.

@@ -195,3 +195,73 @@ label! {
         Poll => "poll",
     }
 }
+
+label! {
+    /// Why a call to Auth0 was not made.
+    ShedReason {
+        /// Too many wait already.
+        QueueFull => "queue_full",
+        /// No place came free in time.
+        Wait => "wait",
+        /// The breaker is open.
+        Breaker => "breaker",
+        /// Strangers may use a part of the budget only.
+        Strangers => "strangers",
+    }
+}
+
+label! {
+    /// The state of a breaker; the gauge shows its place in this list.
+    BreakerState {
+        /// Calls pass.
+        Closed => "closed",
+        /// One call tries.
+        HalfOpen => "half_open",
+        /// No call passes.
+        Open => "open",
+    }
+}
+
+label! {
+    /// Where sessions are kept.
+    StoreBackend {
+        /// In this process.
+        Memory => "memory",
+        /// In a file beside it.
+        File => "file",
+        /// In Redis.
+        Redis => "redis",
+    }
+}
+
+label! {
+    /// What a session store was asked.
+    StoreOperation {
+        /// A session was opened.
+        Open => "open",
+        /// A session was read.
+        Read => "read",
+        /// A session was touched or replaced.
+        Write => "write",
+        /// Sessions were ended.
+        End => "end",
+        /// Subjects were listed or sessions counted.
+        List => "list",
+        /// A first time or a value given out once.
+        Once => "once",
+        /// A lease or a shared result.
+        Lease => "lease",
+        /// What is over was dropped.
+        Sweep => "sweep",
+    }
+}
+
+label! {
+    /// Why a session store did not answer.
+    StoreErrorKind {
+        /// Not reached, or not in time.
+        Unavailable => "unavailable",
+        /// A record that no key opens.
+        Unreadable => "unreadable",
+    }
+}

@@ -1,5 +1,7 @@
 //! Creates and registers every family. The only place where a metric's name stands.
 
+use std::sync::Arc;
+
 use prometheus::core::Collector;
 use prometheus::{
     Gauge, GaugeVec, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts,
@@ -7,8 +9,9 @@ use prometheus::{
 };
 
 use super::labels::{
-    Api, CacheName, CacheResult, Endpoint, RefreshResult, ReloadResult, ResolutionReason, TenantState,
+    Api, CacheName, CacheResult, Endpoint, RefreshResult, ReloadResult, ResolutionReason, StoreErrorKind, TenantState,
 };
+use super::tenant_info::{Labelled, TenantInfo};
 
 /// From a cached hit (tens of microseconds) to Auth0's time-out.
 const SECONDS: &[f64] =
@@ -43,23 +46,30 @@ pub(super) struct Families {
     pub(super) watch_mode: IntGaugeVec,
     pub(super) config_hash: Gauge,
     pub(super) tenants: IntGaugeVec,
-    pub(super) tenant_info: IntGaugeVec,
+    pub(super) tenant_info: TenantInfo,
+    pub(super) shed: IntCounterVec,
+    pub(super) breaker_state: IntGaugeVec,
+    pub(super) store_seconds: HistogramVec,
+    pub(super) store_errors: Vec<IntCounter>,
     pub(super) log_lines_dropped: IntCounter,
 }
 
 impl Families {
     #[expect(clippy::too_many_lines, reason = "one entry a family: the list is the point")]
-    pub(super) fn register() -> Result<Self, prometheus::Error> {
+    pub(super) fn register(labelled: Arc<Labelled>) -> Result<Self, prometheus::Error> {
         let registry = Registry::new_custom(None, None)?;
         let to = &registry;
         process(to)?;
         build_info(to)?;
-        let request_seconds = seconds(to, "http_request_duration_seconds", "Time to answer, by endpoint.", "endpoint")?;
-        let upstream_seconds = seconds(to, "upstream_request_duration_seconds", "Time Auth0 took, by API.", "api")?;
+        let request_seconds =
+            seconds(to, "http_request_duration_seconds", "Time to answer, by endpoint.", &["endpoint"])?;
+        let upstream_seconds = seconds(to, "upstream_request_duration_seconds", "Time Auth0 took, by API.", &["api"])?;
         let resolutions = counters(to, "tenant_resolution_total", "How tenants were found, or why not.", &["reason"])?;
         let refreshes = counters(to, "refresh_total", "How refreshes ended.", &["result"])?;
         let caches = counters(to, "cache_requests_total", "What caches said.", &["cache", "result"])?;
         let reloads = counters(to, "config_reloads_total", "How reloads ended.", &["result"])?;
+        let store_errors =
+            counters(to, "session_store_errors_total", "Times the session store did not answer.", &["kind"])?;
         let tenants = gauges(to, "tenants", "Tenant files by state.", &["state"])?;
         for state in TenantState::ALL {
             tenants.with_label_values(&[state.name()]).set(0);
@@ -125,7 +135,21 @@ impl Families {
                 Gauge::with_opts(opts("config_hash", "The registry that serves, as a number."))?,
             )?,
             tenants,
-            tenant_info: gauges(to, "tenant_info", "A tenant's labels.", &["tenant", "labels"])?,
+            tenant_info: registered(to, TenantInfo::new(labelled)?)?,
+            shed: counters(to, "shed_total", "Calls to Auth0 not made.", &["tenant", "api", "reason"])?,
+            breaker_state: gauges(
+                to,
+                "breaker_state",
+                "A breaker: 0 closed, 1 half open, 2 open.",
+                &["tenant", "api"],
+            )?,
+            store_seconds: seconds(
+                to,
+                "session_store_operation_duration_seconds",
+                "Time the session store took.",
+                &["backend", "op"],
+            )?,
+            store_errors: StoreErrorKind::ALL.iter().map(|it| store_errors.with_label_values(&[it.name()])).collect(),
             log_lines_dropped: registered(
                 to,
                 IntCounter::with_opts(opts("log_lines_dropped_total", "Log lines dropped."))?,
@@ -144,7 +168,8 @@ impl Families {
         forget(&self.secret_fallbacks, tenant, |labels| self.secret_fallbacks.remove_label_values(labels));
         forget(&self.jwks_fetches, tenant, |labels| self.jwks_fetches.remove_label_values(labels));
         forget(&self.jwks_age, tenant, |labels| self.jwks_age.remove_label_values(labels));
-        forget(&self.tenant_info, tenant, |labels| self.tenant_info.remove_label_values(labels));
+        forget(&self.shed, tenant, |labels| self.shed.remove_label_values(labels));
+        forget(&self.breaker_state, tenant, |labels| self.breaker_state.remove_label_values(labels));
     }
 }
 
@@ -182,13 +207,13 @@ fn gauge(registry: &Registry, name: &str, help: &str) -> Result<IntGauge, promet
     registered(registry, IntGauge::with_opts(opts(name, help))?)
 }
 
-fn seconds(registry: &Registry, name: &str, help: &str, label: &str) -> Result<HistogramVec, prometheus::Error> {
+fn seconds(registry: &Registry, name: &str, help: &str, labels: &[&str]) -> Result<HistogramVec, prometheus::Error> {
     let opts = HistogramOpts::from(opts(name, help)).buckets(SECONDS.to_vec());
-    registered(registry, HistogramVec::new(opts, &[label])?)
+    registered(registry, HistogramVec::new(opts, labels)?)
 }
 
 fn build_info(registry: &Registry) -> Result<(), prometheus::Error> {
-    let family = gauges(registry, "build_info", "What runs.", &["version"])?;
+    let family = gauges(registry, "build_info", "The version that runs.", &["version"])?;
     family.with_label_values(&[env!("CARGO_PKG_VERSION")]).set(1);
     Ok(())
 }
