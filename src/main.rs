@@ -1,3 +1,10 @@
 //! The command `auth0-gateway`.
 
-fn main() {}
+use std::process::ExitCode;
+
+use auth0_gateway::cli::{self, Cli};
+use clap::Parser;
+
+fn main() -> ExitCode {
+    cli::run(Cli::parse()).into()
+}

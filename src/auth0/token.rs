@@ -164,9 +164,9 @@ impl Auth0Client {
         authentication: Vec<(&'static str, Cow<'_, str>)>,
     ) -> Result<RawReply, UpstreamError> {
         let is_authenticated = authentication.len() > 1;
-        let mut form = form_urlencoded::Serializer::new(String::with_capacity(512));
-        form.extend_pairs(call.parameters.iter().map(|(name, value)| (*name, &**value)));
-        form.extend_pairs(authentication.iter().map(|(name, value)| (*name, &**value)));
+        let pairs = call.parameters.iter().map(|(name, value)| (*name, &**value));
+        let pairs = pairs.chain(authentication.iter().map(|(name, value)| (*name, &**value)));
+        let form = form_urlencoded::Serializer::new(String::with_capacity(512)).extend_pairs(pairs).finish();
         let mut request = Request::post(call.uri.clone())
             .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded")
             .header(header::ACCEPT, "application/json");
@@ -174,7 +174,7 @@ impl Auth0Client {
         if let Some(address) = call.forwarded_for.filter(|_| is_authenticated) {
             request = request.header("auth0-forwarded-for", address.to_string());
         }
-        let request = request.body(Full::new(Bytes::from(form.finish()))).map_err(|_| UpstreamError::Malformed)?;
+        let request = request.body(Full::new(Bytes::from(form))).map_err(|_| UpstreamError::Malformed)?;
         let began = self.clock.instant();
         let result = self.transport.send(request, timeout(call.tenant, call.timeout)).await;
         self.observe(call.tenant, call.api, began, &result);

@@ -3,7 +3,7 @@
 use cookie::{Cookie, SameSite as CookieSameSite};
 use http::{HeaderMap, HeaderValue, header};
 
-use crate::session::SessionId;
+use crate::flow::SessionId;
 use crate::tenant::model::{SameSite, SessionPolicy};
 
 /// More pairs than this are not looked at: a stranger's header is scanned in bounded time.

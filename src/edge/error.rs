@@ -9,13 +9,12 @@ use super::body::BodyError;
 use super::reply::{self, Reply};
 use super::request::RequestError;
 use super::route::NoRoute;
-use crate::auth0::error::UpstreamError;
-use crate::auth0::token::Refusal;
 use crate::flow::logout::LogoutError;
 use crate::flow::refresh::RefreshError;
 use crate::flow::session::SessionError;
 use crate::flow::token::TokenError;
 use crate::flow::userinfo::UserinfoError;
+use crate::flow::{Blame, KeysError, Refusal, UpstreamError};
 use crate::oauth::error::ErrorCode;
 use crate::oauth::request::TokenRequestError;
 use crate::tenant::lookup::Unresolved;
@@ -88,10 +87,14 @@ const fn bearer(text: &'static str) -> Public {
     public(StatusCode::UNAUTHORIZED, ErrorCode::InvalidToken, text)
 }
 
-const NO_SESSION: Public = public(StatusCode::UNAUTHORIZED, ErrorCode::LoginRequired, "there is no such session; log in");
+const NO_SESSION: Public =
+    public(StatusCode::UNAUTHORIZED, ErrorCode::LoginRequired, "there is no such session; log in");
 const STORE_DOWN: Public = later(StatusCode::SERVICE_UNAVAILABLE, "sessions cannot be reached at the moment", 2);
-const OPERATOR: Public =
-    public(StatusCode::BAD_GATEWAY, ErrorCode::ServerError, "the identity provider refused the gateway; its operator has been told");
+const OPERATOR: Public = public(
+    StatusCode::BAD_GATEWAY,
+    ErrorCode::ServerError,
+    "the identity provider refused the gateway; its operator has been told",
+);
 
 impl Failure {
     /// The whole answer.
@@ -123,10 +126,20 @@ impl Failure {
         reply
     }
 
+    /// The `error` that the caller is answered with.
+    pub fn code(&self) -> &str {
+        match self.refusal() {
+            Some(refusal) => &refusal.error,
+            None => self.public().code.as_str(),
+        }
+    }
+
     /// What Auth0 said, where the caller is told that.
     fn refusal(&self) -> Option<&Refusal> {
         match self {
-            Self::Token(TokenError::Refused(refusal) | TokenError::Refresh(RefreshError::Refused(refusal))) => Some(refusal),
+            Self::Token(TokenError::Refused(refusal) | TokenError::Refresh(RefreshError::Refused(refusal))) => {
+                Some(refusal)
+            }
             _ => None,
         }
     }
@@ -137,32 +150,48 @@ impl Failure {
             (Self::Userinfo(_) | Self::Logout(LogoutError::Bearer(_)), ErrorCode::InvalidToken) => {
                 Some(HeaderValue::from_static("Bearer error=\"invalid_token\""))
             }
-            (Self::Userinfo(_) | Self::Session(_), ErrorCode::LoginRequired) => Some(HeaderValue::from_static("Bearer")),
-            (Self::Token(TokenError::CallerRejected), _) => Some(HeaderValue::from_static("Basic realm=\"auth0-gateway\"")),
+            (Self::Userinfo(_) | Self::Session(_), ErrorCode::LoginRequired) => {
+                Some(HeaderValue::from_static("Bearer"))
+            }
+            (Self::Token(TokenError::CallerRejected), _) => {
+                Some(HeaderValue::from_static("Basic realm=\"auth0-gateway\""))
+            }
             _ => None,
         }
     }
 
     fn public(&self) -> Public {
         match self {
-            Self::NoRoute(NoRoute::NotFound) => public(StatusCode::NOT_FOUND, ErrorCode::NotFound, "there is no such endpoint"),
+            Self::NoRoute(NoRoute::NotFound) => {
+                public(StatusCode::NOT_FOUND, ErrorCode::NotFound, "there is no such endpoint")
+            }
             Self::NoRoute(NoRoute::MethodNotAllowed(_)) => {
                 public(StatusCode::METHOD_NOT_ALLOWED, ErrorCode::MethodNotAllowed, "the endpoint has other methods")
             }
             Self::Request(error) => request(*error),
             Self::Body(error) => body(error),
             Self::Unresolved(error) => unresolved(error),
-            Self::TwoCredentials => public(StatusCode::BAD_REQUEST, ErrorCode::InvalidRequest, "more than one credential was sent"),
-            Self::NoCredential => public(StatusCode::UNAUTHORIZED, ErrorCode::LoginRequired, "no credential was sent; log in"),
-            Self::TwoCookies => public(StatusCode::BAD_REQUEST, ErrorCode::InvalidRequest, "two session cookies were sent"),
-            Self::CrossSite => public(StatusCode::FORBIDDEN, ErrorCode::AccessDenied, "the request comes from another site"),
+            Self::TwoCredentials => {
+                public(StatusCode::BAD_REQUEST, ErrorCode::InvalidRequest, "more than one credential was sent")
+            }
+            Self::NoCredential => {
+                public(StatusCode::UNAUTHORIZED, ErrorCode::LoginRequired, "no credential was sent; log in")
+            }
+            Self::TwoCookies => {
+                public(StatusCode::BAD_REQUEST, ErrorCode::InvalidRequest, "two session cookies were sent")
+            }
+            Self::CrossSite => {
+                public(StatusCode::FORBIDDEN, ErrorCode::AccessDenied, "the request comes from another site")
+            }
             Self::TokenRequest(error) => token_request(*error),
             Self::Token(error) => token(error),
             Self::Session(error) => session(error),
             Self::Userinfo(error) => userinfo(error),
             Self::Logout(LogoutError::Store(_)) => STORE_DOWN,
             Self::Logout(LogoutError::Bearer(error)) => userinfo(error),
-            Self::Internal => public(StatusCode::INTERNAL_SERVER_ERROR, ErrorCode::ServerError, "the request could not be finished"),
+            Self::Internal => {
+                public(StatusCode::INTERNAL_SERVER_ERROR, ErrorCode::ServerError, "the request could not be finished")
+            }
         }
     }
 }
@@ -188,7 +217,9 @@ fn request(error: RequestError) -> Public {
 
 fn body(error: &BodyError) -> Public {
     let (status, text) = match error {
-        BodyError::MediaType => (StatusCode::UNSUPPORTED_MEDIA_TYPE, "send application/x-www-form-urlencoded or application/json"),
+        BodyError::MediaType => {
+            (StatusCode::UNSUPPORTED_MEDIA_TYPE, "send application/x-www-form-urlencoded or application/json")
+        }
         BodyError::TooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "the body is larger than 64 KiB"),
         BodyError::TooSlow => (StatusCode::REQUEST_TIMEOUT, "the body did not arrive in time"),
         BodyError::Cut => (StatusCode::BAD_REQUEST, "the body did not arrive"),
@@ -198,7 +229,9 @@ fn body(error: &BodyError) -> Public {
                 crate::oauth::parameters::ParametersError::Repeated => "a parameter is given more than once",
                 crate::oauth::parameters::ParametersError::TooMany => "there are too many parameters",
                 crate::oauth::parameters::ParametersError::NotAnObject => "the body is not a JSON object",
-                crate::oauth::parameters::ParametersError::NotText => "a parameter is neither a string, a number nor a boolean",
+                crate::oauth::parameters::ParametersError::NotText => {
+                    "a parameter is neither a string, a number nor a boolean"
+                }
             },
         ),
     };
@@ -211,7 +244,9 @@ fn unresolved(error: &Unresolved) -> Public {
         Unresolved::NoMatch | Unresolved::Disagreement => {
             public(StatusCode::UNAUTHORIZED, ErrorCode::UnauthorizedClient, "no client of that type or id on this host")
         }
-        Unresolved::Disabled { .. } => later(StatusCode::SERVICE_UNAVAILABLE, "this host is switched off at the moment", 60),
+        Unresolved::Disabled { .. } => {
+            later(StatusCode::SERVICE_UNAVAILABLE, "this host is switched off at the moment", 60)
+        }
         Unresolved::Broken { .. } | Unresolved::Disputed { .. } => {
             later(StatusCode::SERVICE_UNAVAILABLE, "this host is not configured correctly at the moment", 30)
         }
@@ -237,11 +272,14 @@ fn token(error: &TokenError) -> Public {
     let bad = |code, text| public(StatusCode::BAD_REQUEST, code, text);
     match error {
         TokenError::GrantNotAllowed => bad(ErrorCode::UnauthorizedClient, "the client may not use this grant type"),
-        TokenError::CallerRejected => public(StatusCode::UNAUTHORIZED, ErrorCode::InvalidClient, "the caller did not authenticate"),
-        TokenError::ScopeNotAllowed => bad(ErrorCode::InvalidScope, "a scope is not allowed for the client"),
-        TokenError::TokensNotAllowed => {
-            bad(ErrorCode::InvalidScope, "the client answers with a session and never with tokens: ask for the scope website")
+        TokenError::CallerRejected => {
+            public(StatusCode::UNAUTHORIZED, ErrorCode::InvalidClient, "the caller did not authenticate")
         }
+        TokenError::ScopeNotAllowed => bad(ErrorCode::InvalidScope, "a scope is not allowed for the client"),
+        TokenError::TokensNotAllowed => bad(
+            ErrorCode::InvalidScope,
+            "the client answers with a session and never with tokens: ask for the scope website",
+        ),
         TokenError::AudienceNotAllowed => bad(ErrorCode::InvalidTarget, "the audience is not allowed for the client"),
         TokenError::ConnectionNotAllowed => {
             public(StatusCode::FORBIDDEN, ErrorCode::AccessDenied, "the connection is not allowed here")
@@ -251,19 +289,25 @@ fn token(error: &TokenError) -> Public {
             public(StatusCode::UNAUTHORIZED, ErrorCode::AccessDenied, "the login does not count on this host")
         }
         // Told before with Auth0's own words.
-        TokenError::Refused(_) => public(StatusCode::FORBIDDEN, ErrorCode::InvalidGrant, "the identity provider refused"),
+        TokenError::Refused(_) => {
+            public(StatusCode::FORBIDDEN, ErrorCode::InvalidGrant, "the identity provider refused")
+        }
         TokenError::Refresh(error) => refresh(error),
         TokenError::IdToken(_) => OPERATOR,
         TokenError::NoIdToken => OPERATOR,
         TokenError::Upstream(error) => upstream(error),
         TokenError::Store(_) => STORE_DOWN,
-        TokenError::Aborted => public(StatusCode::INTERNAL_SERVER_ERROR, ErrorCode::ServerError, "the request could not be finished"),
+        TokenError::Aborted => {
+            public(StatusCode::INTERNAL_SERVER_ERROR, ErrorCode::ServerError, "the request could not be finished")
+        }
     }
 }
 
 fn refresh(error: &RefreshError) -> Public {
     match error {
-        RefreshError::Refused(_) | RefreshError::OtherUser | RefreshError::LoggedOut | RefreshError::NoRefreshToken => NO_SESSION,
+        RefreshError::Refused(_) | RefreshError::OtherUser | RefreshError::LoggedOut | RefreshError::NoRefreshToken => {
+            NO_SESSION
+        }
         RefreshError::Lost(error) | RefreshError::Upstream(error) => upstream(error),
         RefreshError::IdToken(_) => OPERATOR,
         RefreshError::Busy => later(StatusCode::SERVICE_UNAVAILABLE, "another refresh of this token is under way", 1),
@@ -273,7 +317,9 @@ fn refresh(error: &RefreshError) -> Public {
 
 fn session(error: &SessionError) -> Public {
     match error {
-        SessionError::Missing | SessionError::Foreign | SessionError::Environment(_) | SessionError::Ended(_) => NO_SESSION,
+        SessionError::Missing | SessionError::Foreign | SessionError::Environment(_) | SessionError::Ended(_) => {
+            NO_SESSION
+        }
         SessionError::Unconfirmed(error) => refresh(error),
         SessionError::Store(_) => STORE_DOWN,
     }
@@ -287,10 +333,16 @@ fn userinfo(error: &UserinfoError) -> Public {
         | UserinfoError::Policy(_)
         | UserinfoError::Environment(_)
         | UserinfoError::Opaque
-        | UserinfoError::RefusedByAuth0 => bearer("the access token is expired, revoked, or not for this client and host"),
+        | UserinfoError::RefusedByAuth0 => {
+            bearer("the access token is expired, revoked, or not for this client and host")
+        }
         UserinfoError::RateLimited { retry_after } => Public {
             retry_after: Some(retry_after.unwrap_or(60)),
-            ..public(StatusCode::TOO_MANY_REQUESTS, ErrorCode::TemporarilyUnavailable, "the identity provider asks to come back later")
+            ..public(
+                StatusCode::TOO_MANY_REQUESTS,
+                ErrorCode::TemporarilyUnavailable,
+                "the identity provider asks to come back later",
+            )
         },
         UserinfoError::Keys(error) => keys(error),
         UserinfoError::Upstream(error) => upstream(error),
@@ -307,7 +359,9 @@ fn upstream(error: &UpstreamError) -> Public {
             text: "the identity provider did not answer in time",
             retry_after: None,
         },
-        Blame::Unreachable => later(StatusCode::SERVICE_UNAVAILABLE, "the identity provider cannot be reached at the moment", 5),
+        Blame::Unreachable => {
+            later(StatusCode::SERVICE_UNAVAILABLE, "the identity provider cannot be reached at the moment", 5)
+        }
         Blame::Auth0 => public(StatusCode::BAD_GATEWAY, ErrorCode::ServerError, "the identity provider failed"),
     }
 }

@@ -1,24 +1,26 @@
 //! One request as metrics and logs see it. Its guard counts also what hangs up or panics.
 
 use std::net::IpAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
+use ahash::AHashSet;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use http::StatusCode;
 use http::request::Parts;
+use jiff::Timestamp;
 
 use super::client_addr::TrustedProxies;
 use super::error::Failure;
 use super::request::Facts;
 use crate::base::clock::Clock;
-use crate::base::id::{ClientType, TenantName};
 use crate::base::random::Random;
 use crate::flow::UpstreamTime;
-use crate::telemetry::access::{AccessLine, AccessLogger};
+use crate::telemetry::access::{AccessLine, AccessLog};
 use crate::telemetry::metrics::{Endpoint, Metrics, ResolutionReason};
 use crate::tenant::lookup::{Resolved, Unresolved};
+use crate::tenant::model::{Client, Tenant};
 
 /// nginx's word for a caller that hung up before its answer.
 const HUNG_UP: u16 = 499;
@@ -29,11 +31,29 @@ pub struct Observer {
     /// Where counts go.
     pub metrics: Arc<Metrics>,
     /// Where lines go.
-    pub log: AccessLogger,
+    pub log: AccessLog,
     /// What time it is.
     pub clock: Arc<dyn Clock>,
     /// Request ids.
     pub random: Arc<dyn Random>,
+    /// Peers whose forwarded headers were dropped, to tell each once.
+    pub untrusted: UntrustedPeers,
+}
+
+/// Peers that sent forwarded headers and are not trusted: a proxy that nobody named with
+/// `--trusted-proxy`, or somebody who tries. Each is told once, and a bounded number of them.
+#[derive(Debug, Default)]
+pub struct UntrustedPeers(Mutex<AHashSet<IpAddr>>);
+
+impl UntrustedPeers {
+    const MOST: usize = 100;
+
+    fn warn_once(&self, peer: IpAddr) {
+        let mut told = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if told.len() < Self::MOST && told.insert(peer) {
+            tracing::warn!(%peer, "forwarded headers of this peer are dropped; if it is a proxy of yours, name it with --trusted-proxy");
+        }
+    }
 }
 
 /// One request under way. Dropped without [`finish`](Self::finish), its caller hung up.
@@ -43,11 +63,14 @@ pub struct Exchange<'a> {
     began: Instant,
     request_id: String,
     endpoint: Endpoint,
-    tenant: Option<TenantName>,
-    client_type: Option<ClientType>,
+    tenant: Option<Arc<Tenant>>,
+    client: Option<Arc<Client>>,
     reason: Option<ResolutionReason>,
     address: Option<IpAddr>,
-    outcome: Option<String>,
+    outcome: Option<(String, String)>,
+    username: Option<String>,
+    trace_id: Option<String>,
+    at: Timestamp,
     upstream: Option<UpstreamTime>,
     status: Option<u16>,
 }
@@ -62,10 +85,13 @@ impl Observer {
             request_id: self.request_id(parts, peer, trusted),
             endpoint: Endpoint::Unknown,
             tenant: None,
-            client_type: None,
+            client: None,
             reason: None,
             address: peer,
             outcome: None,
+            username: None,
+            trace_id: trace_id(parts),
+            at: self.clock.now(),
             upstream: None,
             status: None,
         }
@@ -75,7 +101,8 @@ impl Observer {
     fn request_id(&self, parts: &Parts, peer: Option<IpAddr>, trusted: &TrustedProxies) -> String {
         let given = parts.headers.get("x-request-id").and_then(|value| value.to_str().ok());
         let is_sound = |id: &&str| {
-            (1..=64).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.'))
+            (1..=64).contains(&id.len())
+                && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.'))
         };
         match given.filter(is_sound) {
             Some(id) if peer.is_none_or(|peer| trusted.trusts(peer)) => id.to_owned(),
@@ -105,7 +132,7 @@ impl Exchange<'_> {
         if facts.dropped_forwarded
             && let Some(peer) = facts.address
         {
-            self.observer.log.warn_untrusted_peer_once(peer);
+            self.observer.untrusted.warn_once(peer);
         }
     }
 
@@ -117,8 +144,8 @@ impl Exchange<'_> {
 
     /// The tenant was found.
     pub fn resolved(&mut self, resolved: &Resolved) {
-        self.tenant = Some(resolved.tenant.name.clone());
-        self.client_type = Some(resolved.client.client_type.clone());
+        self.tenant = Some(Arc::clone(&resolved.tenant));
+        self.client = Some(Arc::clone(&resolved.client));
         self.reason = Some(resolved.reason);
         self.observer.metrics.resolution(resolved.reason);
     }
@@ -137,14 +164,19 @@ impl Exchange<'_> {
 
     /// The request failed: the reason with its causes goes to the access line, once.
     pub fn failed(&mut self, failure: &Failure) {
-        let mut outcome = failure.to_string();
+        let mut chain = failure.to_string();
         let mut cause = std::error::Error::source(failure);
         while let Some(error) = cause {
-            outcome.push_str(": ");
-            outcome.push_str(&error.to_string());
+            chain.push_str(": ");
+            chain.push_str(&error.to_string());
             cause = error.source();
         }
-        self.outcome = Some(outcome);
+        self.outcome = Some((failure.code().to_owned(), chain));
+    }
+
+    /// Somebody tries to log in under this name.
+    pub fn username(&mut self, username: &str) {
+        self.username = Some(username.to_owned());
     }
 
     /// The answer is ready.
@@ -159,22 +191,32 @@ impl Drop for Exchange<'_> {
         let took = clock.instant().saturating_duration_since(self.began);
         let status = self.status.unwrap_or(HUNG_UP);
         metrics.in_flight(-1);
-        metrics.request(self.tenant.as_ref(), self.endpoint, status, took);
-        if self.endpoint == Endpoint::Health {
-            return;
-        }
+        metrics.request(self.tenant.as_ref().map(|tenant| &tenant.name), self.endpoint, status, took);
         log.write(&AccessLine {
-            at: clock.now(),
+            time: self.at,
+            trace_id: self.trace_id.as_deref(),
             request_id: &self.request_id,
-            tenant: self.tenant.as_ref().map(TenantName::as_str),
-            reason: self.reason.map(ResolutionReason::name),
-            client_type: self.client_type.as_ref().map(ClientType::as_str),
-            endpoint: self.endpoint.name(),
+            tenant: self.tenant.as_ref().map(|tenant| tenant.name.as_str()),
+            reason: self.reason,
+            client_type: self.client.as_ref().map(|client| client.client_type.as_str()),
+            endpoint: self.endpoint,
             status,
-            outcome: self.outcome.as_deref().unwrap_or("ok"),
+            outcome: self.outcome.as_ref().map_or("ok", |(code, _)| code),
+            cause: self.outcome.as_ref().map(|(_, cause)| cause.as_str()),
             took,
             upstream: self.upstream.as_ref().map(UpstreamTime::total),
-            address: self.address,
+            peer: self.address,
+            email: self.username.as_deref(),
+            labels: self.tenant.as_ref().map_or(&[], |tenant| &tenant.labels),
         });
     }
+}
+
+/// The trace of a `traceparent` (W3C Trace Context §3.2.2), where it is one.
+fn trace_id(parts: &Parts) -> Option<String> {
+    let text = parts.headers.get("traceparent")?.to_str().ok()?;
+    let trace_id = text.strip_prefix("00-")?.split('-').next()?;
+    let is_sound =
+        trace_id.len() == 32 && trace_id.bytes().all(|byte| byte.is_ascii_digit() || matches!(byte, b'a'..=b'f'));
+    (is_sound && trace_id.bytes().any(|byte| byte != b'0')).then(|| trace_id.to_owned())
 }

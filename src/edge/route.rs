@@ -45,8 +45,18 @@ pub enum Target {
 pub const ROUTES: &[Route] = &[
     Route { path: "/oauth/token", methods: &[Method::POST], target: Target::Token, endpoint: Endpoint::Token },
     Route { path: "/refreshtoken", methods: &[Method::POST], target: Target::Refresh, endpoint: Endpoint::Refresh },
-    Route { path: "/oauth/refreshtoken", methods: &[Method::POST], target: Target::Refresh, endpoint: Endpoint::Refresh },
-    Route { path: "/userinfo", methods: &[Method::GET, Method::POST], target: Target::Userinfo, endpoint: Endpoint::Userinfo },
+    Route {
+        path: "/oauth/refreshtoken",
+        methods: &[Method::POST],
+        target: Target::Refresh,
+        endpoint: Endpoint::Refresh,
+    },
+    Route {
+        path: "/userinfo",
+        methods: &[Method::GET, Method::POST],
+        target: Target::Userinfo,
+        endpoint: Endpoint::Userinfo,
+    },
     Route { path: "/users/me", methods: &[Method::GET], target: Target::UsersMe, endpoint: Endpoint::UsersMe },
     Route { path: "/logout", methods: &[Method::POST], target: Target::Logout, endpoint: Endpoint::Logout },
     Route { path: "/-/healthz", methods: &[Method::GET], target: Target::Healthz, endpoint: Endpoint::Health },
@@ -83,7 +93,9 @@ mod tests {
     fn a_path_is_taken_byte_by_byte() {
         check(&Method::POST, "/oauth/token", "", Ok(Target::Token));
         check(&Method::HEAD, "/userinfo", "", Ok(Target::Userinfo));
-        for path in ["/oauth/token/", "//oauth/token", "/oauth%2ftoken", "/OAUTH/token", "/oauth/./token", "/oauth/token;x", ""] {
+        for path in
+            ["/oauth/token/", "//oauth/token", "/oauth%2ftoken", "/OAUTH/token", "/oauth/./token", "/oauth/token;x", ""]
+        {
             check(&Method::POST, path, "", Err(NoRoute::NotFound));
         }
     }
@@ -97,6 +109,8 @@ mod tests {
 
     #[test]
     fn another_method_is_told_the_right_ones() {
-        assert!(matches!(resolve(&Method::GET, "/oauth/token", ""), Err(NoRoute::MethodNotAllowed(route)) if route.methods == [Method::POST]));
+        assert!(
+            matches!(resolve(&Method::GET, "/oauth/token", ""), Err(NoRoute::MethodNotAllowed(route)) if route.methods == [Method::POST])
+        );
     }
 }

@@ -19,8 +19,8 @@ use super::request::Facts;
 use super::route::{self, Route, Target};
 use crate::flow::{Call, Services, UpstreamTime};
 use crate::tenant::lookup::Query;
-use crate::tenant::reload::RegistryHandle;
 use crate::tenant::registry::Registry;
+use crate::tenant::reload::{RegistryHandle, Reloader};
 
 /// What the edge is told once.
 #[derive(Debug, Clone)]
@@ -40,6 +40,8 @@ pub struct PublicService {
     pub services: Arc<Services>,
     /// The registry of the moment.
     pub registry: RegistryHandle,
+    /// What is known of the files, for `/-/check-up`.
+    pub reloader: Arc<Reloader>,
     /// What the edge was told.
     pub options: EdgeOptions,
     /// Counts and logs.
@@ -80,12 +82,19 @@ impl PublicService {
         reply
     }
 
-    async fn route<B>(&self, parts: &Parts, body: B, peer: Option<IpAddr>, exchange: &mut Exchange<'_>) -> Result<Reply, Failure>
+    async fn route<B>(
+        &self,
+        parts: &Parts,
+        body: B,
+        peer: Option<IpAddr>,
+        exchange: &mut Exchange<'_>,
+    ) -> Result<Reply, Failure>
     where
         B: Body<Data = Bytes>,
         B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
     {
-        let route: &Route = route::resolve(&parts.method, parts.uri.path(), &self.options.prefix).map_err(Failure::NoRoute)?;
+        let route: &Route =
+            route::resolve(&parts.method, parts.uri.path(), &self.options.prefix).map_err(Failure::NoRoute)?;
         exchange.endpoint(route.endpoint);
         match route.target {
             Target::Healthz => return Ok(reply::text(StatusCode::OK, "ok\n")),
@@ -102,7 +111,9 @@ impl PublicService {
         match route.target {
             Target::Token => endpoint::token::answer(&incoming, body, exchange).await,
             Target::Refresh => endpoint::refresh::answer(&incoming, body, exchange).await,
-            Target::Userinfo | Target::UsersMe => endpoint::userinfo::answer(&incoming, body, exchange, route.target).await,
+            Target::Userinfo | Target::UsersMe => {
+                endpoint::userinfo::answer(&incoming, body, exchange, route.target).await
+            }
             Target::Logout => endpoint::logout::answer(&incoming, exchange).await,
             Target::Healthz | Target::Ready | Target::CheckUp => Err(Failure::Internal),
         }
@@ -133,10 +144,26 @@ impl Incoming<'_> {
         })
     }
 
+    /// Finds out whether the header names anybody here, before a body is read.
+    pub(super) fn precheck(&self, exchange: &mut Exchange<'_>) -> Result<(), Failure> {
+        let query = Query { host: &self.facts.host, client_type: self.facts.client_type, client_id: None };
+        match self.registry.resolve(&query) {
+            Ok(_) => Ok(()),
+            Err(unresolved) => {
+                exchange.unresolved(&unresolved);
+                Err(Failure::Unresolved(unresolved))
+            }
+        }
+    }
+
     /// Whether a cookie for this request is `Secure`.
     pub(super) fn cookie_transport(&self) -> Transport {
         let name = self.facts.host.name();
         let is_loopback = name == "localhost" || name.ends_with(".localhost") || name == "127.0.0.1" || name == "[::1]";
-        if self.service.options.plain_cookies_on_loopback && is_loopback { Transport::PlainLoopback } else { Transport::Secure }
+        if self.service.options.plain_cookies_on_loopback && is_loopback {
+            Transport::PlainLoopback
+        } else {
+            Transport::Secure
+        }
     }
 }

@@ -4,7 +4,8 @@ use super::{Call, Services};
 use crate::base::secret::Secret;
 use crate::cache::keyset::KeysError;
 use crate::jwt::claims::Claims;
-use crate::jwt::verify::{self, IdTokenPolicy, JwtError, Rejection};
+use crate::jwt::policy::{IdTokenPolicy, Rejection};
+use crate::jwt::verify::{self, JwtError};
 use crate::telemetry::metrics::OperatorErrorKind;
 
 /// Why an ID token from the token endpoint is not believed. It came over a checked connection from
@@ -32,7 +33,12 @@ pub struct Asked<'a> {
 }
 
 /// Verifies signature and claims (auth0-facts 6.1).
-pub async fn verify(services: &Services, call: &Call, token: &Secret, asked: Asked<'_>) -> Result<Claims, IdTokenError> {
+pub async fn verify(
+    services: &Services,
+    call: &Call,
+    token: &Secret,
+    asked: Asked<'_>,
+) -> Result<Claims, IdTokenError> {
     let verified = verify_uncounted(services, call, token, asked).await;
     if let Err(IdTokenError::Signature(_) | IdTokenError::Policy(_)) = &verified {
         services.metrics.operator_error(&call.tenant.name, OperatorErrorKind::IdToken);
@@ -40,7 +46,12 @@ pub async fn verify(services: &Services, call: &Call, token: &Secret, asked: Ask
     verified
 }
 
-async fn verify_uncounted(services: &Services, call: &Call, token: &Secret, asked: Asked<'_>) -> Result<Claims, IdTokenError> {
+async fn verify_uncounted(
+    services: &Services,
+    call: &Call,
+    token: &Secret,
+    asked: Asked<'_>,
+) -> Result<Claims, IdTokenError> {
     let token = token.expose();
     let header = verify::decode_header(token).map_err(IdTokenError::Signature)?;
     let keys = call

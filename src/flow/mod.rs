@@ -9,6 +9,7 @@ pub mod id_token;
 pub mod logout;
 pub mod refresh;
 pub mod session;
+pub mod status;
 pub mod token;
 pub mod userinfo;
 
@@ -28,6 +29,13 @@ use crate::cache::keyset::KeySets;
 use crate::session::SessionStore;
 use crate::telemetry::metrics::Metrics;
 use crate::tenant::model::{Client, Tenant};
+
+// What a flow's errors and answers are made of. The edge knows these names from here and nowhere else:
+// it reaches Auth0, caches and stores only through a flow.
+pub use crate::auth0::error::{Blame, UpstreamError};
+pub use crate::auth0::token::Refusal;
+pub use crate::cache::keyset::KeysError;
+pub use crate::session::SessionId;
 
 /// What every flow works with. Made once, in `app`.
 #[derive(Debug)]

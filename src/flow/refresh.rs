@@ -131,7 +131,12 @@ impl Presented {
     /// What names the token: for the lease.
     fn token_key(&self, call: &Call) -> Digest {
         let issuer = call.tenant.auth0.issuer.as_str().as_bytes();
-        Digest::of_parts([b"refresh".as_slice(), issuer, call.client.client_id.as_bytes(), self.token.digest().as_bytes()])
+        Digest::of_parts([
+            b"refresh".as_slice(),
+            issuer,
+            call.client.client_id.as_bytes(),
+            self.token.digest().as_bytes(),
+        ])
     }
 
     /// What is asked for with it: the same token may be redeemed for another audience.
@@ -147,7 +152,8 @@ pub async fn redeem(services: &Arc<Services>, call: &Call, presented: Presented)
     let asked = presented.asked();
     let flight_key = Digest::of_parts([token_key.as_bytes().as_slice(), asked.as_bytes()]);
     let leader = Leader { services: Arc::clone(services), call: call.clone(), presented, token_key, asked };
-    let flight = services.refreshes.redeeming.run(flight_key, &services.tasks, || async move { Arc::new(leader.lead().await) });
+    let flight =
+        services.refreshes.redeeming.run(flight_key, &services.tasks, || async move { Arc::new(leader.lead().await) });
     let (result, led) = call.upstream.measure(&*services.clock, flight).await;
     let label = match &*result {
         Ok(redeemed) if led && !redeemed.shared => RefreshResult::Ok,

@@ -125,6 +125,19 @@ pub async fn load(services: &std::sync::Arc<Services>, call: &Call, id: &Session
     }
 }
 
+/// Renews the session now, because its holder asks for it. Seconds that the access token has to live.
+pub async fn renew(services: &std::sync::Arc<Services>, call: &Call, id: &SessionId) -> Result<u64, SessionError> {
+    let stored = read(services, call, id).await?;
+    touch(services, call, id, &stored.session, services.now()).await?;
+    let renewed = match refresh::renew_session(services, call, id, stored).await {
+        Ok(renewed) => renewed,
+        Err(error) if error.ends_the_session() => return Err(SessionError::Ended(error)),
+        Err(error) => return Err(SessionError::Unconfirmed(error)),
+    };
+    let left = renewed.session.access_expires.as_second() - services.now().as_second();
+    Ok(u64::try_from(left).unwrap_or(0))
+}
+
 /// The session behind a cookie, checked against the request, as the store has it.
 pub async fn read(services: &Services, call: &Call, id: &SessionId) -> Result<Stored, SessionError> {
     let stored = services.sessions.read(id).await.map_err(SessionError::Store)?.ok_or(SessionError::Missing)?;
@@ -153,7 +166,13 @@ fn check(call: &Call, session: &Session) -> Result<(), SessionError> {
     proof.admit(tenant, host).map_err(SessionError::Environment)
 }
 
-async fn touch(services: &Services, call: &Call, id: &SessionId, session: &Session, now: Timestamp) -> Result<(), SessionError> {
+async fn touch(
+    services: &Services,
+    call: &Call,
+    id: &SessionId,
+    session: &Session,
+    now: Timestamp,
+) -> Result<(), SessionError> {
     let idle_until = after(now, call.client.session.idle);
     if idle_until < after(session.idle_until, TOUCH_EVERY) {
         return Ok(());
@@ -178,6 +197,6 @@ fn may_serve_unconfirmed(call: &Call, session: &Session, now: Timestamp) -> bool
 }
 
 /// Time arithmetic that stays at the ends of time.
-pub(super) fn after(time: Timestamp, by: Duration) -> Timestamp {
+pub(crate) fn after(time: Timestamp, by: Duration) -> Timestamp {
     time.saturating_add(by).unwrap_or(Timestamp::MAX)
 }

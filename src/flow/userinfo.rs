@@ -21,7 +21,8 @@ use super::{Call, Services, claims};
 use crate::auth0::error::UpstreamError;
 use crate::base::clock::Clock;
 use crate::cache::keyset::KeysError;
-use crate::jwt::verify::{JwtError, Rejection};
+use crate::jwt::policy::Rejection;
+use crate::jwt::verify::JwtError;
 use crate::session::SessionId;
 
 /// What `/userinfo` remembers between requests.

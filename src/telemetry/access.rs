@@ -94,8 +94,10 @@ pub struct AccessLine<'a> {
     pub endpoint: Endpoint,
     /// The answer's status.
     pub status: u16,
-    /// What came of it, in a word of ours.
-    pub outcome: &'static str,
+    /// What came of it: `ok`, or the `error` that the caller was answered with.
+    pub outcome: &'a str,
+    /// Why, with what caused it: the one place where the whole chain is told.
+    pub cause: Option<&'a str>,
     /// From the head's last byte to the answer's head.
     pub took: Duration,
     /// Of that, in calls to Auth0.
@@ -166,6 +168,7 @@ impl AccessLog {
         name(out, "status");
         out.extend_from_slice(itoa::Buffer::new().format(line.status).as_bytes());
         text(out, "outcome", line.outcome);
+        optional(out, "cause", line.cause);
         milliseconds(out, "ms", line.took);
         if let Some(upstream) = line.upstream {
             milliseconds(out, "upstream_ms", upstream);
@@ -280,6 +283,7 @@ mod tests {
             endpoint: Endpoint::Token,
             status: 200,
             outcome: "ok",
+            cause: None,
             took: Duration::from_micros(12_034),
             upstream: Some(Duration::from_micros(900)),
             peer: Some([192, 0, 2, 1].into()),

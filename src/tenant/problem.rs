@@ -45,6 +45,20 @@ pub struct Problem {
     pub hint: Option<Box<str>>,
 }
 
+impl Problem {
+    /// An error of a file as a whole.
+    pub fn of_file(file: &str, message: &str) -> Self {
+        Self {
+            file: file.into(),
+            place: None,
+            path: "".into(),
+            severity: Severity::Error,
+            message: message.into(),
+            hint: None,
+        }
+    }
+}
+
 impl fmt::Display for Problem {
     /// `acme.yaml:7:19: clients.web.redirect_urls[0]: not an https URL (hint)`: the form that
     /// editors jump to.

@@ -10,8 +10,7 @@ use super::cookie::{self, Found};
 use super::cross_site::{self, OwnSite};
 use super::error::Failure;
 use super::service::Incoming;
-use crate::flow::Call;
-use crate::session::SessionId;
+use crate::flow::{Call, SessionId};
 
 /// The session cookie of this client that the request brings.
 fn session_cookie(incoming: &Incoming<'_>, call: &Call) -> Result<Option<SessionId>, Failure> {

@@ -15,7 +15,11 @@ use crate::oauth::reply::RenewedReply;
 use crate::oauth::request::TokenRequest;
 
 /// Answers a refresh. A refresh token in the body beats the cookie: it is the more particular wish.
-pub(in super::super) async fn answer<B>(incoming: &Incoming<'_>, body: B, exchange: &mut Exchange<'_>) -> Result<Reply, Failure>
+pub(in super::super) async fn answer<B>(
+    incoming: &Incoming<'_>,
+    body: B,
+    exchange: &mut Exchange<'_>,
+) -> Result<Reply, Failure>
 where
     B: Body<Data = Bytes>,
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,

@@ -15,15 +15,18 @@ use super::{refuse_cross_site, session_cookie};
 use crate::base::secret::Secret;
 use crate::flow::session::after;
 use crate::flow::token::{self, Answer, Caller, Tokens};
-use crate::flow::Call;
+use crate::flow::{Call, SessionId};
 use crate::oauth::parameters::Parameters;
 use crate::oauth::reply::{CamelCaseTokenReply, SessionReply, TokenReply};
-use crate::oauth::request::TokenRequest;
-use crate::session::SessionId;
+use crate::oauth::request::{GrantRequest, TokenRequest};
 use crate::tenant::model::TokenResponse;
 
 /// Answers a token request.
-pub(in super::super) async fn answer<B>(incoming: &Incoming<'_>, body: B, exchange: &mut Exchange<'_>) -> Result<Reply, Failure>
+pub(in super::super) async fn answer<B>(
+    incoming: &Incoming<'_>,
+    body: B,
+    exchange: &mut Exchange<'_>,
+) -> Result<Reply, Failure>
 where
     B: Body<Data = Bytes>,
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
@@ -31,6 +34,9 @@ where
     let (call, mut parameters, mut caller) = admit(incoming, body, exchange).await?;
     let request = TokenRequest::parse(&mut parameters).map_err(Failure::TokenRequest)?;
     drop(parameters);
+    if let GrantRequest::Password(password) = &request.grant {
+        exchange.username(&password.username);
+    }
     if call.client.is_cookie_client() {
         // The answer would set a cookie: a page of another site may not log a visitor in.
         refuse_cross_site(incoming, &call)?;
@@ -92,7 +98,14 @@ pub(super) fn tokens(call: &Call, tokens: &Tokens) -> Reply {
     match call.client.token_response {
         TokenResponse::OAuth => {
             let scope = Some(granted.scope.as_deref().unwrap_or(&tokens.scope));
-            let reply = TokenReply { access_token, id_token, refresh_token, scope, expires_in: granted.expires_in, token_type: "Bearer" };
+            let reply = TokenReply {
+                access_token,
+                id_token,
+                refresh_token,
+                scope,
+                expires_in: granted.expires_in,
+                token_type: "Bearer",
+            };
             reply::json(StatusCode::OK, &reply)
         }
         TokenResponse::CamelCase => {

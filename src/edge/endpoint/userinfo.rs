@@ -48,7 +48,11 @@ where
 }
 
 /// One bearer, wherever it stands; more than one is refused (RFC 6750 §2).
-pub(super) fn bearer<'a>(incoming: &'a Incoming<'_>, form: Option<&'a str>, query: Option<&'a str>) -> Result<Option<&'a str>, Failure> {
+pub(super) fn bearer<'a>(
+    incoming: &'a Incoming<'_>,
+    form: Option<&'a str>,
+    query: Option<&'a str>,
+) -> Result<Option<&'a str>, Failure> {
     let header = match Authorization::of(&incoming.parts.headers).map_err(Failure::Request)? {
         Authorization::Bearer(token) => Some(token),
         Authorization::None | Authorization::Basic { .. } => None,

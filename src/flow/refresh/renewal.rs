@@ -82,7 +82,12 @@ impl Renewal {
     }
 
     /// Writes what came, onto whatever the record has become. A session that is gone stays gone.
-    async fn write(&self, mut current: Stored, redeemed: &Redeemed, claims: Option<Claims>) -> Result<Stored, RefreshError> {
+    async fn write(
+        &self,
+        mut current: Stored,
+        redeemed: &Redeemed,
+        claims: Option<Claims>,
+    ) -> Result<Stored, RefreshError> {
         loop {
             let session = self.renewed(current.session, redeemed, claims.as_ref());
             let replaced = self.services.sessions.replace(&self.id, current.version, session.clone()).await;
@@ -90,7 +95,8 @@ impl Renewal {
                 Replaced::Done(version) => return Ok(Stored { session, version }),
                 Replaced::Gone => return Err(RefreshError::LoggedOut),
                 Replaced::Changed => {
-                    current = self.services.sessions.read(&self.id).await.map_err(store)?.ok_or(RefreshError::LoggedOut)?;
+                    current =
+                        self.services.sessions.read(&self.id).await.map_err(store)?.ok_or(RefreshError::LoggedOut)?;
                 }
             }
         }

@@ -19,16 +19,17 @@ pub(super) struct Prepared<'a> {
 pub(super) fn prepare<'a>(call: &'a Call, request: &'a GrantRequest, wish: &'a Wish) -> Prepared<'a> {
     let mut prepared = match request {
         GrantRequest::Password(password) => by_password(call, password, wish),
-        GrantRequest::ClientCredentials | GrantRequest::RefreshToken { .. } => Prepared {
-            parameters: vec![("grant_type", request.grant_type().wire().into())],
-            forwarded_for: None,
-        },
+        GrantRequest::ClientCredentials | GrantRequest::RefreshToken { .. } => {
+            Prepared { parameters: vec![("grant_type", request.grant_type().wire().into())], forwarded_for: None }
+        }
     };
     if !matches!(request, GrantRequest::ClientCredentials) {
         prepared.parameters.push(("scope", wish.scope.to_string().into()));
     }
     prepared.parameters.extend(wish.audience.as_deref().map(|audience| ("audience", audience.into())));
-    prepared.parameters.extend(call.client.organization.as_deref().map(|organization| ("organization", organization.into())));
+    prepared
+        .parameters
+        .extend(call.client.organization.as_deref().map(|organization| ("organization", organization.into())));
     prepared
 }
 

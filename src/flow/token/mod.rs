@@ -84,7 +84,9 @@ impl TokenError {
     /// For `logins_total`: refused is somebody's credentials or a policy; error is neither.
     fn result(&self) -> LoginResult {
         match self {
-            Self::IdToken(_) | Self::NoIdToken | Self::Upstream(_) | Self::Store(_) | Self::Aborted => LoginResult::Error,
+            Self::IdToken(_) | Self::NoIdToken | Self::Upstream(_) | Self::Store(_) | Self::Aborted => {
+                LoginResult::Error
+            }
             Self::Refresh(error) if !matches!(error, RefreshError::Refused(_)) => LoginResult::Error,
             _ => LoginResult::Refused,
         }
@@ -123,7 +125,12 @@ pub struct Tokens {
 }
 
 /// Runs the request to its end, also when the caller hangs up.
-pub async fn run(services: &Arc<Services>, call: &Call, request: TokenRequest, caller: Caller) -> Result<Answer, TokenError> {
+pub async fn run(
+    services: &Arc<Services>,
+    call: &Call,
+    request: TokenRequest,
+    caller: Caller,
+) -> Result<Answer, TokenError> {
     let grant = request.grant.grant_type();
     let exchange = Exchange { services: Arc::clone(services), call: call.clone() };
     let task = services.tasks.spawn(async move { exchange.run(request, caller).await });
@@ -189,7 +196,9 @@ impl Exchange {
     ) -> Result<(Option<Claims>, Proof), TokenError> {
         let claims = match &granted.id_token {
             Some(token) => Some(
-                id_token::verify(&self.services, &self.call, token, Asked::default()).await.map_err(TokenError::IdToken)?,
+                id_token::verify(&self.services, &self.call, token, Asked::default())
+                    .await
+                    .map_err(TokenError::IdToken)?,
             ),
             None => None,
         };

@@ -86,7 +86,7 @@ fn audience(client: &Client, grant: GrantType, asked: Option<&str>) -> Result<Op
 fn connection(call: &Call, grant: &GrantRequest) -> Result<Option<ConnectionName>, TokenError> {
     let GrantRequest::Password(password) = grant else { return Ok(None) };
     let chosen = connection::choose(&call.tenant, &call.client, &call.host, password.connection.as_deref());
-    chosen.map(|chosen| chosen.map(|connection| connection.name.clone())).map_err(|error| match error {
+    chosen.map(|chosen| chosen.map(|chosen| chosen.connection.name.clone())).map_err(|error| match error {
         ConnectionError::NotAllowed => TokenError::ConnectionNotAllowed,
         ConnectionError::Ambiguous { allowed } => TokenError::ConnectionAmbiguous { allowed },
     })

@@ -15,7 +15,8 @@ use super::{UserinfoError, profile, to_json};
 use crate::base::clock::Clock;
 use crate::base::digest::Digest;
 use crate::jwt::claims::Claims;
-use crate::jwt::verify::{self, AccessTokenPolicy, JwtError};
+use crate::jwt::policy::AccessTokenPolicy;
+use crate::jwt::verify::{self, JwtError};
 use crate::telemetry::metrics::{CacheName, CacheResult};
 use crate::tenant::model::Tenant;
 
@@ -71,7 +72,12 @@ impl Bearers {
 /// too, so they stand in the key.
 pub(super) fn key(call: &Call, token: &str) -> Digest {
     let algorithms: Vec<u8> = call.client.signing_algs.iter().map(|alg| *alg as u8).collect();
-    Digest::of_parts([call.tenant.auth0.base.as_bytes(), call.tenant.auth0.issuer.as_str().as_bytes(), &algorithms, token.as_bytes()])
+    Digest::of_parts([
+        call.tenant.auth0.base.as_bytes(),
+        call.tenant.auth0.issuer.as_str().as_bytes(),
+        &algorithms,
+        token.as_bytes(),
+    ])
 }
 
 /// The answer to a bearer.
@@ -109,7 +115,12 @@ async fn answer(services: &Arc<Services>, call: &Call, token: &str, bearer: &Bea
 }
 
 /// Facts: the signature is this issuer's.
-async fn verified(services: &Arc<Services>, call: &Call, token: &str, key: Digest) -> Result<Arc<Bearer>, UserinfoError> {
+async fn verified(
+    services: &Arc<Services>,
+    call: &Call,
+    token: &str,
+    key: Digest,
+) -> Result<Arc<Bearer>, UserinfoError> {
     let bearers = &services.userinfo.bearers;
     if let Some(bearer) = bearers.verified.get(&key) {
         services.metrics.cache(CacheName::Bearer, CacheResult::Hit);
@@ -177,7 +188,8 @@ async fn opaque(services: &Arc<Services>, call: &Call, token: &str, key: Digest)
         return Err(UserinfoError::Opaque);
     }
     let profile = profile::of_opaque(services, call, token, key).await?;
-    let proof = Proof::of(&call.tenant, &call.client, None, Some(&profile.object)).map_err(UserinfoError::Environment)?;
+    let proof =
+        Proof::of(&call.tenant, &call.client, None, Some(&profile.object)).map_err(UserinfoError::Environment)?;
     proof.admit(&call.tenant, &call.host).map_err(UserinfoError::Environment)?;
     Ok(to_json(&claims::present(&profile.object, &call.tenant.claims)))
 }

@@ -73,7 +73,12 @@ pub(super) fn subject_key(call: &Call, claims: &Claims) -> Digest {
 }
 
 /// The profile of a verified token's user.
-pub(super) async fn of_subject(services: &Arc<Services>, call: &Call, token: &str, claims: &Claims) -> Result<Arc<Profile>, UserinfoError> {
+pub(super) async fn of_subject(
+    services: &Arc<Services>,
+    call: &Call,
+    token: &str,
+    claims: &Claims,
+) -> Result<Arc<Profile>, UserinfoError> {
     let profile = find(services, call, token, subject_key(call, claims)).await?;
     // OIDC Core §5.3.4: an answer about another user must not be used.
     if profile.object.get("sub").and_then(Value::as_str) == Some(&*claims.sub) {
@@ -84,7 +89,12 @@ pub(super) async fn of_subject(services: &Arc<Services>, call: &Call, token: &st
 }
 
 /// The profile that an opaque token opens. `key` names the token.
-pub(super) async fn of_opaque(services: &Arc<Services>, call: &Call, token: &str, key: Digest) -> Result<Arc<Profile>, UserinfoError> {
+pub(super) async fn of_opaque(
+    services: &Arc<Services>,
+    call: &Call,
+    token: &str,
+    key: Digest,
+) -> Result<Arc<Profile>, UserinfoError> {
     match find(services, call, token, key).await {
         Err(UserinfoError::RefusedByAuth0) => {
             services.userinfo.bearers.refuse(key);

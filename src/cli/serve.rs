@@ -1,0 +1,80 @@
+//! `serve`: the gateway until a signal says otherwise.
+
+use std::io::{IsTerminal, stdout};
+
+use clap::Args;
+
+use super::{Exit, complain, runtime};
+use crate::app::{Gateway, Parts, StartError};
+use crate::server::shutdown::{Outcome, Signals};
+use crate::settings::{ServeSettings, environment};
+use crate::telemetry::log::{Log, LogFormat, LogLevel};
+
+/// Serve tenants.
+#[derive(Debug, Args)]
+pub struct Serve {
+    #[command(flatten)]
+    settings: ServeSettings,
+}
+
+/// Serves.
+pub fn run(serve: Serve) -> Exit {
+    let settings = match serve.settings.with_old_names(&environment) {
+        Ok(settings) => settings,
+        Err(error) => return complain(&error, Exit::Configuration),
+    };
+    let log = match log(&settings, LogFormat::Json) {
+        Ok(log) => log,
+        Err(error) => return complain(&error, Exit::Configuration),
+    };
+    for (name, reason) in ServeSettings::unheeded(&environment) {
+        tracing::warn!(name, reason, "an environment variable has no effect");
+    }
+    let runtime = match runtime() {
+        Ok(runtime) => runtime,
+        Err(error) => return complain(&format!("no runtime: {error}"), Exit::Failed),
+    };
+    let exit = runtime.block_on(async {
+        let (signals, reloads) = match Signals::install() {
+            Ok(installed) => installed,
+            Err(error) => return complain(&format!("no signals: {error}"), Exit::Failed),
+        };
+        match Gateway::start(&settings, Parts::real(log.lines())).await {
+            Ok(gateway) => {
+                tracing::info!(public = ?gateway.public, ops = ?gateway.ops, sessions = %settings.sessions, "serving");
+                if settings.sessions == "memory:" {
+                    tracing::warn!("sessions are kept in memory: a restart logs everybody out, and a second replica knows none of them");
+                }
+                exit_of(gateway.run(signals, reloads).await)
+            }
+            Err(error) => refuse(error),
+        }
+    });
+    runtime.shutdown_background();
+    exit
+}
+
+/// Events as lines on standard output, at the level that was asked for.
+pub(super) fn log(settings: &ServeSettings, format: LogFormat) -> Result<Log, String> {
+    let level: LogLevel =
+        settings.log_level.as_deref().unwrap_or("info").parse().map_err(|error| format!("--log-level: {error}"))?;
+    let format = if stdout().is_terminal() { LogFormat::Text } else { format };
+    let log = Log::to(stdout());
+    log.install(level, format).map_err(|error| error.to_string())?;
+    Ok(log)
+}
+
+pub(super) fn refuse(error: StartError) -> Exit {
+    match error {
+        StartError::Configuration(why) => complain(&why, Exit::Configuration),
+        StartError::Failed(error) => complain(&format!("{error:#}"), Exit::Failed),
+    }
+}
+
+pub(super) fn exit_of(outcome: Outcome) -> Exit {
+    match outcome {
+        Outcome::Finished => {}
+        Outcome::CutOff(left) => tracing::warn!(left, "stopped with work under way"),
+    }
+    Exit::Good
+}

@@ -1,0 +1,1 @@
+//! The emulator over real sockets, its tokens read by a verifier that nobody here wrote.
