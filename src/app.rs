@@ -34,10 +34,11 @@ use crate::server::notify::{self, ServiceState};
 use crate::server::shutdown::{Outcome, Phase, Reloads, Shutdown, ShutdownTimes, Signals};
 use crate::session::SessionStore;
 use crate::session::memory::MemoryStore;
+use crate::session::observed::ObservedStore;
 use crate::settings::{ServeSettings, environment};
 use crate::telemetry::access::{AccessLog, PersonalData};
 use crate::telemetry::log::Lines;
-use crate::telemetry::metrics::Metrics;
+use crate::telemetry::metrics::{Metrics, StoreBackend};
 use crate::tenant::load::Sources;
 use crate::tenant::read::{EmulatorOverride, Reader, ReaderOptions, Unset};
 use crate::tenant::reload::{ReloadOptions, ReloadReport, Reloader, Removals};
@@ -267,7 +268,7 @@ fn services(
         keys: KeySets::new(auth0.clone(), Arc::clone(metrics), Arc::clone(clock), tasks.clone()),
         auth0,
         userinfo: userinfo::Caches::new(clock),
-        sessions: session_store(&settings.sessions, clock, &**random)?,
+        sessions: session_store(&settings.sessions, (clock, random, metrics))?,
         refreshes: refresh::Refreshes::default(),
         clock: Arc::clone(clock),
         random: Arc::clone(random),
@@ -276,14 +277,15 @@ fn services(
     })
 }
 
-fn session_store(url: &str, clock: &Arc<dyn Clock>, random: &dyn Random) -> Result<Arc<dyn SessionStore>, StartError> {
+fn session_store(url: &str, (clock, random, metrics): Ambient<'_>) -> Result<Arc<dyn SessionStore>, StartError> {
     if url != "memory:" {
         let scheme = url.split(':').next().unwrap_or_default();
         return Err(StartError::Configuration(format!(
             "--sessions {scheme}: is not there yet; today sessions are kept in `memory:` alone"
         )));
     }
-    Ok(Arc::new(MemoryStore::new(Arc::clone(clock), mac_key(random))))
+    let store = Arc::new(MemoryStore::new(Arc::clone(clock), mac_key(&**random)));
+    Ok(Arc::new(ObservedStore::new(store, StoreBackend::Memory, Arc::clone(clock), Arc::clone(metrics))))
 }
 
 fn mac_key(random: &dyn Random) -> MacKey {

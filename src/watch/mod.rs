@@ -125,9 +125,11 @@ impl Watching {
 
     fn arm(&mut self) {
         let events = Arc::clone(&self.events);
+        let interest = Interest::of(&self.watch.paths);
         let told = move |event: notify::Result<notify::Event>| {
-            // Reading is no change; everything else means "look again", an error too.
-            if !event.is_ok_and(|event| event.kind.is_access()) {
+            // Reading is no change, and neither is what happens beside what is watched; everything else
+            // means "look again", an error too.
+            if event.map_or(true, |event| !event.kind.is_access() && interest.includes(&event.paths)) {
                 events.notify_one();
             }
         };
@@ -156,6 +158,35 @@ impl Watching {
         };
         self.mode = mode;
         self.watch.metrics.watch_mode(mode);
+    }
+}
+
+/// Which of the events are about what is watched: the folder above a directory has neighbours in it.
+struct Interest {
+    within: Vec<PathBuf>,
+    named: Vec<PathBuf>,
+}
+
+impl Interest {
+    fn of(paths: &[PathBuf]) -> Self {
+        let within = paths.iter().filter_map(|path| path.canonicalize().ok()).collect();
+        let named = paths.iter().filter_map(|path| {
+            let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+            Some(parent.canonicalize().ok()?.join(path.file_name()?))
+        });
+        Self { within, named: named.collect() }
+    }
+
+    /// An event that names no path may be about anything.
+    fn includes(&self, changed: &[PathBuf]) -> bool {
+        let is_ours = |changed: &PathBuf| {
+            // The folder's own path is as it was given when it was armed, links and all.
+            let real = changed.parent().and_then(|parent| Some(parent.canonicalize().ok()?.join(changed.file_name()?)));
+            let real = real.as_ref().unwrap_or(changed);
+            self.within.iter().any(|folder| real.starts_with(folder) || changed.starts_with(folder))
+                || self.named.contains(real)
+        };
+        changed.is_empty() || changed.iter().any(is_ours)
     }
 }
 

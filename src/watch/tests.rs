@@ -125,3 +125,14 @@ async fn the_poll_sees_what_no_event_told() {
     world.told("a change").await;
     world.end().await;
 }
+
+#[tokio::test]
+async fn what_happens_beside_the_directory_is_not_told() {
+    let mut world = World::watch(directory, "t", NO_POLL);
+    let folder = world.folder.path().to_owned();
+    fs::write(folder.join("neighbour"), "1").expect("writes");
+    fs::write(folder.join("t/a.yaml"), "2").expect("writes");
+    world.told("the change within").await;
+    assert_eq!(*world.told.borrow(), 1, "one change, one look");
+    world.end().await;
+}

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::super::id_token::{self, Asked};
 use super::super::session::after;
-use super::super::{Call, Services};
+use super::super::{Call, Services, UpstreamTime};
 use super::{Presented, Redeemed, RefreshError, Repeatable, redeem, store};
 use crate::base::digest::Digest;
 use crate::jwt::claims::Claims;
@@ -20,10 +20,15 @@ pub async fn renew_session(
     stored: Stored,
 ) -> Result<Stored, RefreshError> {
     let key = Digest::of_parts([b"session".as_slice(), id.expose().as_bytes()]);
-    let renewal = Renewal { services: Arc::clone(services), call: call.clone(), id: id.clone(), stored };
+    let renewal = Renewal { services: Arc::clone(services), call: waiting(call), id: id.clone(), stored };
     let flight = services.refreshes.renewing.run(key, &services.tasks, || async move { Arc::new(renewal.run().await) });
     let (result, _) = call.upstream.measure(&*services.clock, flight).await;
     Result::clone(&result)
+}
+
+/// The call as the work sees it: who waits counts the whole wait, and not its parts again.
+fn waiting(call: &Call) -> Call {
+    Call { upstream: UpstreamTime::default(), ..call.clone() }
 }
 
 struct Renewal {
