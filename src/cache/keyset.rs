@@ -3,13 +3,13 @@
 //! A token with an unknown `kid` may mean that the tenant rotated its keys, or nothing: it buys one
 //! fetch per issuer in thirty seconds, so that nobody's rubbish storms Auth0 or stops others.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use moka::sync::Cache;
 use tokio_util::task::TaskTracker;
 
-use super::read_through::SingleFlight;
+use super::read_through::{Boarded, SingleFlight};
 use crate::auth0::Auth0Client;
 use crate::auth0::error::UpstreamError;
 use crate::base::clock::Clock;
@@ -52,10 +52,20 @@ pub struct KeySets {
     tasks: TaskTracker,
     known: Arc<Cache<Digest, Known>>,
     fetching: SingleFlight<Digest, Result<Known, KeysError>>,
-    /// When a fetch was last begun for a `kid` that nobody knows.
+    /// Held while it is decided whether to fetch for a `kid` that nobody knows; never across an await.
+    seeking: Mutex<()>,
+    /// When a fetch was last begun for one.
     asked_for_unknown: Cache<Digest, Instant>,
     /// When a fetch last failed.
     failed: Arc<Cache<Digest, Instant>>,
+}
+
+/// What came of looking for a key that is not known.
+enum Sought {
+    /// There is nothing to wait for: the key is known by now, or the cool-down holds.
+    Known(Arc<KeySet>),
+    /// A fetch that may bring it.
+    UnderWay(Boarded<Result<Known, KeysError>>),
 }
 
 #[derive(Debug, Clone)]
@@ -74,6 +84,7 @@ impl KeySets {
             tasks,
             known: Arc::new(Cache::new(MOST_ISSUERS)),
             fetching: SingleFlight::default(),
+            seeking: Mutex::new(()),
             asked_for_unknown: Cache::new(MOST_ISSUERS),
             failed: Arc::new(Cache::new(MOST_ISSUERS)),
         }
@@ -94,10 +105,14 @@ impl KeySets {
             self.metrics.cache(CacheName::Keys, CacheResult::Hit);
             return Ok(known.keys);
         }
-        if !is_known && !self.may_ask_for_unknown(tenant, key, now) {
-            return Ok(known.keys);
-        }
-        match self.fetch(tenant, key).await {
+        let fetched = match kid.filter(|_| !is_known) {
+            Some(kid) => match self.seek(tenant, key, kid) {
+                Sought::Known(keys) => return Ok(keys),
+                Sought::UnderWay(flight) => flight.wait().await.unwrap_or(Err(KeysError::JustFailed)),
+            },
+            None => self.fetch(tenant, key).await,
+        };
+        match fetched {
             Ok(fetched) => Ok(fetched.keys),
             Err(_) if age < STALE_AT_MOST => {
                 self.metrics.cache(CacheName::Keys, CacheResult::Stale);
@@ -108,16 +123,26 @@ impl KeySets {
         }
     }
 
-    /// One fetch for unknown ids per issuer and cool-down. A fetch that is under way for another
-    /// reason is joined in any case.
-    fn may_ask_for_unknown(&self, tenant: &Tenant, key: Digest, now: Instant) -> bool {
-        let asked = self.asked_for_unknown.get(&key);
-        if asked.is_some_and(|at| now.saturating_duration_since(at) < COOL_DOWN) {
-            self.metrics.jwks_fetch(&tenant.name, FetchResult::Cooled);
-            return false;
+    /// Looks for a key that is not known: one fetch per issuer and cool-down. A fetch that is under way
+    /// is waited for in any case: it may bring the key. The gate makes "nobody asks, so I do" one step,
+    /// so that of twenty logins right after a rotation none is told that there is no such key.
+    fn seek(&self, tenant: &Arc<Tenant>, key: Digest, kid: &str) -> Sought {
+        let _gate = self.seeking.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(flight) = self.fetching.running(&key) {
+            return Sought::UnderWay(flight);
+        }
+        let now = self.clock.instant();
+        let known = self.known.get(&key).map(|known| known.keys).unwrap_or_default();
+        let asked = self.asked_for_unknown.get(&key).is_some_and(|at| now.saturating_duration_since(at) < COOL_DOWN);
+        if asked || known.contains(kid) {
+            if !known.contains(kid) {
+                self.metrics.jwks_fetch(&tenant.name, FetchResult::Cooled);
+            }
+            return Sought::Known(known);
         }
         self.asked_for_unknown.insert(key, now);
-        true
+        let fetch = self.fetch_of(tenant, key);
+        Sought::UnderWay(self.fetching.start(&key, &self.tasks, || fetch.run()))
     }
 
     async fn fetch(&self, tenant: &Arc<Tenant>, key: Digest) -> Result<Known, KeysError> {
@@ -125,7 +150,12 @@ impl KeySets {
         if failed.is_some_and(|at| self.clock.instant().saturating_duration_since(at) < AFTER_FAILURE) {
             return Err(KeysError::JustFailed);
         }
-        let fetch = Fetch {
+        let fetch = self.fetch_of(tenant, key);
+        self.fetching.run(key, &self.tasks, || fetch.run()).await.0
+    }
+
+    fn fetch_of(&self, tenant: &Arc<Tenant>, key: Digest) -> Fetch {
+        Fetch {
             auth0: self.auth0.clone(),
             metrics: Arc::clone(&self.metrics),
             clock: Arc::clone(&self.clock),
@@ -133,8 +163,7 @@ impl KeySets {
             failed: Arc::clone(&self.failed),
             tenant: Arc::clone(tenant),
             key,
-        };
-        self.fetching.run(key, &self.tasks, || fetch.run()).await.0
+        }
     }
 }
 

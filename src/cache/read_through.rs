@@ -20,6 +20,17 @@ impl<K, V> Default for SingleFlight<K, V> {
     }
 }
 
+/// A flight under way, boarded.
+#[derive(Debug)]
+pub struct Boarded<V>(watch::Receiver<Option<V>>);
+
+impl<V: Clone> Boarded<V> {
+    /// What came of it; `None` where its work panicked.
+    pub async fn wait(mut self) -> Option<V> {
+        self.0.wait_for(Option::is_some).await.ok().and_then(|value| value.clone())
+    }
+}
+
 impl<K, V> fmt::Debug for SingleFlight<K, V> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("SingleFlight")
@@ -43,6 +54,21 @@ where
     K: Eq + Hash + Clone + Send + 'static,
     V: Clone + Send + Sync + 'static,
 {
+    /// What is under way for the key, to wait for; `None` where nothing is.
+    pub fn running(&self, key: &K) -> Option<Boarded<V>> {
+        let under_way = self.under_way.lock().unwrap_or_else(PoisonError::into_inner);
+        under_way.get(key).cloned().map(Boarded)
+    }
+
+    /// Begins the work, or boards what is under way. The work is on its way when this returns.
+    pub fn start<F, W>(&self, key: &K, tasks: &TaskTracker, work: W) -> Boarded<V>
+    where
+        F: Future<Output = V> + Send + 'static,
+        W: FnOnce() -> F,
+    {
+        Boarded(self.join(key, tasks, &mut Some(work)).0)
+    }
+
     /// The value, and whether this asker's `work` made it. The work runs on `tasks` and goes on when
     /// its asker leaves. Work that panics is begun anew by whoever waits for it; the one whose work
     /// it was panics too, in its own request.

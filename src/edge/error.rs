@@ -140,6 +140,11 @@ impl Failure {
             Self::Token(TokenError::Refused(refusal) | TokenError::Refresh(RefreshError::Refused(refusal))) => {
                 Some(refusal)
             }
+            // The session is not over: Auth0 asks to come back later.
+            Self::Session(SessionError::Unconfirmed(RefreshError::Refused(refusal)))
+            | Self::Userinfo(UserinfoError::Session(SessionError::Unconfirmed(RefreshError::Refused(refusal)))) => {
+                Some(refusal)
+            }
             _ => None,
         }
     }

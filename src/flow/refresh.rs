@@ -89,7 +89,7 @@ impl RefreshError {
 
     fn label(&self) -> RefreshResult {
         match self {
-            Self::Refused(_) => RefreshResult::Rejected,
+            Self::Refused(refusal) if refusal.is_final() => RefreshResult::Rejected,
             Self::Lost(_) => RefreshResult::Lost,
             _ => RefreshResult::Error,
         }

@@ -178,8 +178,9 @@ fn tenant(context: &mut Context<'_>, file: TenantFile) -> Option<Tenant> {
     if entries.is_empty() {
         context.error("clients", "at least one client is required");
     }
+    let client_types: Vec<String> = entries.iter().map(|(name, _)| name.clone()).collect();
+    let default_client = self::default_client(context, default_client, &client_types);
     let clients = client::clients(context, entries, &hosts, &connections);
-    let default_client = self::default_client(context, default_client, &clients);
     let management = management.and_then(|management| self::management(context, management, &connections));
     let limits = self::limits(context, limits.unwrap_or_default());
     let revoke_before = sessions.and_then(|SessionsFile { revoke_before }| revoke_before).map(|time| time.0);
@@ -269,14 +270,14 @@ fn claims(context: &mut Context<'_>, file: ClaimsFile) -> ClaimRules {
     ClaimRules { connection, namespaces, lift: lift.into_iter().map(Into::into).collect() }
 }
 
-fn default_client(context: &mut Context<'_>, name: Option<String>, clients: &[Arc<Client>]) -> Option<ClientType> {
+/// One of the clients that the file has, sound or not: a problem of that client is told there.
+fn default_client(context: &mut Context<'_>, name: Option<String>, client_types: &[String]) -> Option<ClientType> {
     let name = name?;
-    let found = clients.iter().find(|client| client.client_type.as_str() == name);
-    if found.is_none() {
-        let words = clients.iter().map(|client| client.client_type.as_str());
+    if !client_types.contains(&name) {
+        let words = client_types.iter().map(String::as_str);
         context.unknown_word("default_client".to_owned(), "not one of `clients`", &name, words);
     }
-    found.map(|client| client.client_type.clone())
+    ClientType::parse(&name).ok()
 }
 
 fn management(context: &mut Context<'_>, file: ManagementFile, connections: &[Connection]) -> Option<Management> {

@@ -112,8 +112,9 @@ impl Renewal {
         let granted = &redeemed.granted;
         session.access_token = granted.access_token.clone();
         session.access_expires = after(now, std::time::Duration::from_secs(granted.expires_in));
-        // A reply without a new token keeps the old (auth0-facts 1.4).
-        session.refresh_token_rotates = Some(granted.refresh_token.is_some());
+        // A reply without a new token keeps the old (auth0-facts 1.4); so does one that repeats it.
+        session.refresh_token_rotates =
+            Some(granted.refresh_token.is_some() && granted.refresh_token != session.refresh_token);
         if let Some(token) = &granted.refresh_token {
             session.refresh_token = Some(token.clone());
         }

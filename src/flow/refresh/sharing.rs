@@ -49,7 +49,8 @@ impl SharedAnswer {
                 scope: granted.scope.clone(),
                 expires_in: granted.expires_in,
             }),
-            Err(RefreshError::Refused(refusal)) => SharedResult::Refused(SharedRefusal {
+            // A rate limit is over in a moment: the next caller asks again.
+            Err(RefreshError::Refused(refusal)) if refusal.is_final() => SharedResult::Refused(SharedRefusal {
                 status: refusal.status,
                 error: refusal.error.clone(),
                 body: refusal.body.to_vec(),

@@ -1,0 +1,17 @@
+//! The gateway over real sockets: a gateway and an emulated Auth0 on port 0, one clock for both that
+//! tests move ahead, and a client that knows which headers an answer may have.
+//!
+//! Nothing here sleeps: what happens in its own time is waited for by `support::eventually`.
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on says so by panicking")]
+#![expect(unreachable_pub, reason = "a test binary exports nothing; `pub` says what the support gives to the tests")]
+
+mod bearers;
+mod environments;
+mod faults;
+mod foreign;
+mod hygiene;
+mod login;
+mod processes;
+mod refresh;
+mod reload;
+mod support;

@@ -1,0 +1,258 @@
+//! The command itself: exit codes, signals, `dev` with curl, `check`, `explain`, `schema`.
+
+use std::io::{BufRead, BufReader, Read};
+use std::path::Path;
+use std::process::{Child, Command, Output, Stdio};
+
+use crate::support::plain_tenant;
+
+const GATEWAY: &str = env!("CARGO_BIN_EXE_auth0-gateway");
+const SAMPLES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tenants.d");
+
+fn gateway(arguments: &[&str]) -> Output {
+    Command::new(GATEWAY).args(arguments).env_clear().output().unwrap()
+}
+
+fn check(arguments: &[&str], code: i32) -> String {
+    let output = gateway(arguments);
+    let said = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert_eq!(output.status.code(), Some(code), "{arguments:?}\n{said}");
+    said
+}
+
+/// A process that is ended when the test is.
+struct Running(Child);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+impl Running {
+    fn start(arguments: &[&str]) -> Self {
+        Self(
+            Command::new(GATEWAY)
+                .args(arguments)
+                .env_clear()
+                .stdout(Stdio::piped())
+                .stderr(Stdio::inherit())
+                .spawn()
+                .unwrap(),
+        )
+    }
+
+    /// Reads what it says up to the line that holds `text`.
+    fn until(&mut self, text: &str) -> (String, BufReader<std::process::ChildStdout>) {
+        let mut reader = BufReader::new(self.0.stdout.take().unwrap());
+        let mut said = String::new();
+        while !said.contains(text) {
+            assert_ne!(reader.read_line(&mut said).unwrap(), 0, "it ended: {said}");
+        }
+        (said, reader)
+    }
+
+    fn signal(&self, name: &str) {
+        let sent = Command::new("kill").args([&format!("-{name}"), &self.0.id().to_string()]).status().unwrap();
+        assert!(sent.success());
+    }
+}
+
+fn curl(arguments: &[&str]) -> String {
+    let output = Command::new("curl")
+        .args(["--silent", "--show-error", "--max-time", "30"])
+        .args(arguments)
+        .output()
+        .expect("curl is there: scripts/test installs it");
+    assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap()
+}
+
+/// The address in a line such as `http://127.0.0.1:4711   operations: …`.
+fn address(said: &str, before: &str) -> String {
+    let rest = said.split(before).nth(1).unwrap_or_else(|| panic!("no {before} in {said}"));
+    rest.split_whitespace().next().unwrap().to_owned()
+}
+
+#[test]
+fn check_is_good_for_the_samples_and_shows_everything_that_is_wrong() {
+    let said = check(&["check", SAMPLES], 0);
+    assert!(said.ends_with("3 files: good\n"), "{said}");
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("acme.yaml");
+    let broken = plain_tenant("acme", "a.example")
+        .replace("BASE/acme", "https://a.eu.auth0.com")
+        .replace("client_id:", "client_idd:")
+        .replace("grants: [password", "grants: [pasword");
+    std::fs::write(&path, broken).unwrap();
+    let said = check(&["check", path.to_str().unwrap()], 1);
+    for line in [
+        ":6:5: clients.api.client_idd: unknown key (did you mean `client_id`?)",
+        ":10:14: clients.api.grants[0]: this text, expected one of",
+    ] {
+        assert!(said.contains(line), "{line}\n{said}");
+    }
+    let json: serde_json::Value =
+        serde_json::from_str(&check(&["check", "--format", "json", path.to_str().unwrap()], 1)).unwrap();
+    assert_eq!((json["files"].as_u64(), json["errors"].as_u64()), (Some(1), Some(3)), "{json:#}");
+    check(&["check", "/nonexistent"], 78);
+    assert!(check(&["check", "--secrets", SAMPLES], 1).contains("the environment variable is not set"));
+    let effective = check(&["check", "--effective", "acme", SAMPLES], 0);
+    assert!(effective.contains("acme.yaml:") && effective.contains("env: \"ACME_WEB_SECRET\""), "{effective}");
+}
+
+#[test]
+fn explain_has_a_match_or_exit_code_1() {
+    let said = check(&["explain", "--tenants", SAMPLES, "--host", "app.acme.localhost", "--client-type", "web"], 0);
+    assert!(
+        said.contains("served by tenant acme, client web") && said.contains("Username-Password-Production"),
+        "{said}"
+    );
+    let said = check(&["explain", "--tenants", SAMPLES, "--host", "app.acme.localhost", "--client-type", "nope"], 1);
+    assert!(said.contains("lost: it has no client of that type"), "{said}");
+}
+
+#[test]
+fn schema_is_the_committed_one_and_usage_is_2() {
+    assert_eq!(check(&["schema"], 0), include_str!("../../schemas/tenant.schema.json"));
+    check(&["nonsense"], 2);
+    check(&["serve", "--min-valid", "300"], 2);
+}
+
+#[test]
+fn serve_refuses_what_it_cannot_serve_with_78() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().to_str().unwrap();
+    let said = check(&["serve", "--tenants", path], 78);
+    assert!(said.contains("there is no tenant file"), "{said}");
+    check(&["serve", "--tenants", "/nonexistent"], 78);
+    std::fs::write(folder.path().join("acme.yaml"), "hosts: [").unwrap();
+    assert!(check(&["serve", "--tenants", path], 78).contains("--min-valid"));
+    check(&["serve", "--tenants", path, "--sessions", "redis://127.0.0.1"], 78);
+    check(&["dev", "--listen", "0.0.0.0:0"], 78);
+    check(&["emulator", "--listen", "0.0.0.0:0"], 78);
+    check(&["healthcheck", "--ops-listen", "127.0.0.1:9"], 1);
+}
+
+#[test]
+fn dev_needs_nothing_and_the_curl_that_it_prints_logs_in() {
+    let elsewhere = tempfile::tempdir().unwrap();
+    let mut dev = Running(
+        Command::new(GATEWAY)
+            .args(["dev", "--listen", "127.0.0.1:0", "--ops-listen", "127.0.0.1:0", "--emulator-listen", "127.0.0.1:0"])
+            .env_clear()
+            .current_dir(elsewhere.path())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap(),
+    );
+    let (said, _reader) = dev.until("cp /tmp/globex.yaml");
+    let (public, ops) = (address(&said, "auth0-gateway dev: "), address(&said, "operations: "));
+    let command = said.split("Log in (tokens):").nth(1).unwrap().split("Log in (a session)").next().unwrap().trim();
+    let output =
+        Command::new("sh").args(["-c", &command.replacen("curl", "curl --silent --show-error", 1)]).output().unwrap();
+    let answer: serde_json::Value =
+        serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("{command}: {output:?}"));
+    let members: Vec<&String> = answer.as_object().unwrap().keys().collect();
+    assert_eq!(members, ["access_token", "id_token", "scope", "expires_in", "token_type"]);
+    assert!(curl(&[&format!("{public}/-/ready")]).contains("ok"));
+    check(&["healthcheck", "--ops-listen", ops.trim_start_matches("http://")], 0);
+    // HTTP/2 without an upgrade, by a client that nobody here wrote.
+    assert_eq!(
+        curl(&[
+            "--http2-prior-knowledge",
+            "--write-out",
+            "%{http_version} %{http_code}",
+            "--output",
+            "/dev/null",
+            &format!("{public}/-/healthz")
+        ]),
+        "2 200"
+    );
+    let globex = Path::new(said.split("Break ").nth(1).unwrap().split(" and watch").next().unwrap()).to_owned();
+    let text = std::fs::read_to_string(&globex).unwrap();
+    std::fs::write(&globex, text + "hosts: [\n").unwrap();
+    wait_for("globex serves its last good version", || curl(&[&format!("{ops}/tenants")]).contains("last_good"));
+    dev.signal("TERM");
+    assert_eq!(dev.0.wait().unwrap().code(), Some(0));
+}
+
+#[test]
+fn hup_reloads_and_term_lets_what_is_under_way_finish() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut emulator = Running::start(&["emulator", "--listen", "127.0.0.1:0"]);
+    let (said, _emulator_reader) = emulator.until("/NAME");
+    let base = address(&said, "one tenant a path: ").replace("/NAME", "");
+    let write =
+        |file: &str, text: String| std::fs::write(folder.path().join(file), text.replace("BASE", &base)).unwrap();
+    write("one.yaml", plain_tenant("one", "one.example"));
+    let tenants = folder.path().to_str().unwrap();
+    let mut serve = Running::start(&[
+        "serve",
+        "--listen",
+        "127.0.0.1:0",
+        "--ops-listen",
+        "127.0.0.1:0",
+        "--tenants",
+        tenants,
+        "--allow-upstream",
+        "127.0.0.0/8",
+        "--shutdown-delay",
+        "1s",
+    ]);
+    let (said, mut reader) = serve.until("\"message\":\"serving\"");
+    let line: serde_json::Value =
+        serde_json::from_str(said.lines().find(|line| line.contains("serving")).unwrap()).unwrap();
+    let at = |field: &str| {
+        format!("http://{}", line[field].as_str().unwrap_or_default().trim_start_matches("Some(").trim_end_matches(')'))
+    };
+    let (public, ops) = (at("public"), at("ops"));
+    write("two.yaml", plain_tenant("two", "two.example"));
+    serve.signal("HUP");
+    let login = |tenant: &str| {
+        let host = format!("x-forwarded-host: {tenant}.example");
+        let user = format!("username=user@{tenant}.example");
+        curl(&[
+            "--header",
+            &host,
+            "--header",
+            "client-type: api",
+            "--data",
+            "grant_type=password",
+            "--data",
+            &user,
+            "--data",
+            "password=Passw0rd-1",
+            &format!("{public}/oauth/token"),
+        ])
+    };
+    wait_for("the new tenant serves", || login("two").contains("access_token"));
+    curl(&["--data", r#"{"endpoint":"token","latency_ms":1500,"times":1}"#, &format!("{base}/two/_emulator/fault")]);
+    std::thread::scope(|scope| {
+        let slow = scope.spawn(|| login("two"));
+        wait_for("the slow login reached Auth0", || {
+            curl(&[&format!("{ops}/metrics")]).contains("auth0_gateway_http_requests_in_flight 1")
+        });
+        serve.signal("TERM");
+        wait_for("it is not ready any more", || {
+            curl(&["--write-out", "%{http_code}", &format!("{ops}/readyz")]).contains("503")
+        });
+        assert!(slow.join().unwrap().contains("access_token"), "what was under way finished");
+    });
+    assert_eq!(serve.0.wait().unwrap().code(), Some(0));
+    let mut rest = String::new();
+    reader.read_to_string(&mut rest).unwrap();
+    assert!(
+        rest.lines().all(|line| serde_json::from_str::<serde_json::Value>(line).is_ok()),
+        "every line is JSON: {rest}"
+    );
+}
+
+/// Waits for what happens in its own time: each look is a process of its own, which takes time enough.
+fn wait_for(what: &str, mut holds: impl FnMut() -> bool) {
+    let patience = std::time::Instant::now() + std::time::Duration::from_secs(60);
+    while !holds() {
+        assert!(std::time::Instant::now() < patience, "never happened: {what}");
+    }
+}
