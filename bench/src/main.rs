@@ -1,2 +1,27 @@
-//! x
-fn main() {}
+//! Measures parts of the gateway. `cargo run --release -p bench -- lookup`
+
+mod lookup;
+
+use std::io::{self, Write};
+
+use clap::{Parser, Subcommand};
+
+#[derive(Debug, Parser)]
+#[command(name = "bench", about = "Measures parts of auth0-gateway")]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// How long it takes to find the tenant and client of a request among many, in random order.
+    Lookup(lookup::Lookup),
+}
+
+fn main() -> io::Result<()> {
+    let text = match Cli::parse().command {
+        Command::Lookup(lookup) => lookup.run(),
+    };
+    io::stdout().write_all(text.as_bytes())
+}

@@ -14,7 +14,7 @@ use super::file::{
     ClaimsFile, ConnectionFile, Entries, EnvironmentsFile, LimitsFile, ManagementFile, OneOrTwo, SessionsFile,
     TenantFile, Text,
 };
-use super::model::{ClaimRules, Client, Connection, Environments, Limits, Management, SecretRing, Tenant};
+use super::model::{ClaimRules, Connection, Environments, Limits, Management, SecretRing, Tenant};
 use super::problem::Severity;
 use super::read::{ReaderOptions, Unset};
 use super::reading::SecretUse;
