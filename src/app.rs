@@ -22,7 +22,7 @@ use crate::base::random::{Random, SystemRandom};
 use crate::base::secret::Secret;
 use crate::cache::keyset::KeySets;
 use crate::edge::client_addr::TrustedProxies;
-use crate::edge::exchange::Observer;
+use crate::edge::exchange::{Observer, UntrustedPeers};
 use crate::edge::ops::{OpsAccess, OpsService};
 use crate::edge::service::{EdgeOptions, PublicService};
 use crate::flow::status::Readiness;
@@ -135,7 +135,7 @@ impl Gateway {
             log: access_log(settings, lines, &*random)?,
             clock: Arc::clone(&clock),
             random: Arc::clone(&random),
-            untrusted: Default::default(),
+            untrusted: UntrustedPeers::default(),
         };
         let edge = PublicService {
             services: Arc::clone(&services),

@@ -218,14 +218,13 @@ impl Auth0Client {
             .as_ref()
             .and_then(|object| object.get("error").or_else(|| object.get("code")))
             .and_then(Value::as_str);
-        let (error, body): (Box<str>, Bytes) = match (error, &object) {
-            (Some(error), Some(_)) => (error.into(), reply.body.clone()),
-            _ => {
-                let error =
-                    if reply.status == StatusCode::TOO_MANY_REQUESTS { "too_many_requests" } else { "access_denied" };
-                let text = "the identity provider refused without saying why";
-                (error.into(), serde_json::json!({ "error": error, "error_description": text }).to_string().into())
-            }
+        let (error, body): (Box<str>, Bytes) = if let (Some(error), Some(_)) = (error, &object) {
+            (error.into(), reply.body.clone())
+        } else {
+            let error =
+                if reply.status == StatusCode::TOO_MANY_REQUESTS { "too_many_requests" } else { "access_denied" };
+            let text = "the identity provider refused without saying why";
+            (error.into(), serde_json::json!({ "error": error, "error_description": text }).to_string().into())
         };
         Refusal { status: reply.status.as_u16(), error, body, retry_after: self.retry_after(reply) }
     }

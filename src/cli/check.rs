@@ -132,9 +132,7 @@ fn effective(reader: &Reader, files: &[PathBuf], name: &str) -> Exit {
     match std::fs::read(path) {
         Ok(bytes) => match reader.effective(&path.display().to_string(), &bytes) {
             Ok(text) => say(&text, Exit::Good),
-            Err(problems) => {
-                say(&problems.iter().map(|problem| format!("{problem}\n")).collect::<String>(), Exit::Findings)
-            }
+            Err(problems) => say(&lines(&problems), Exit::Findings),
         },
         Err(error) => complain(&format!("{}: {error}", path.display()), Exit::Configuration),
     }
@@ -152,14 +150,18 @@ fn report(check: &Check, files: usize, problems: &[Problem]) -> Exit {
     let is_coloured = is_terminal && environment("NO_COLOR").is_none_or(|value| value.is_empty());
     let mut text = String::new();
     for problem in problems {
-        text.push_str(&format!("{problem}\n"));
+        text += &lines(std::slice::from_ref(problem));
         if is_terminal && let Some(picture) = picture(problem, is_coloured) {
             text.push_str(&picture);
         }
     }
     let verdict = if errors == 0 { "good".to_owned() } else { format!("{errors} errors") };
-    text.push_str(&format!("{files} files: {verdict}\n"));
-    say(&text, exit)
+    say(&format!("{text}{files} files: {verdict}\n"), exit)
+}
+
+/// One line a problem.
+fn lines(problems: &[Problem]) -> String {
+    problems.iter().map(ToString::to_string).map(|line| line + "\n").collect()
 }
 
 /// The place in the file. Only the key is shown of its line: what stands behind it may be a secret.

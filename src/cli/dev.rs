@@ -35,13 +35,13 @@ pub struct Dev {
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:4400")]
     emulator_listen: SocketAddr,
     /// Let it listen beyond loopback: whoever reaches it logs in as anybody.
-    #[arg(long)]
-    allow_public_dev: bool,
+    #[arg(long = "allow-public-dev")]
+    allow_public: bool,
 }
 
 /// Serves until interrupted.
 pub fn run(dev: Dev) -> Exit {
-    let Dev { settings, emulator, emulator_listen, allow_public_dev } = dev;
+    let Dev { settings, emulator, emulator_listen, allow_public } = dev;
     let mut settings = match settings.with_old_names(&environment) {
         Ok(settings) => settings,
         Err(error) => return complain(&error, Exit::Configuration),
@@ -49,9 +49,7 @@ pub fn run(dev: Dev) -> Exit {
     settings.listen.get_or_insert_with(|| "127.0.0.1:8080".to_owned());
     settings.shutdown_delay.get_or_insert(Duration::ZERO);
     settings.allow_upstream.extend(loopback());
-    if !allow_public_dev
-        && [settings.public_address(), &settings.ops_listen].iter().any(|address| !is_loopback(address))
-    {
+    if !allow_public && [settings.public_address(), &settings.ops_listen].iter().any(|address| !is_loopback(address)) {
         return complain("dev listens on loopback alone, unless --allow-public-dev is given", Exit::Configuration);
     }
     let samples = match samples(&mut settings) {

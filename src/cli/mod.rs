@@ -32,10 +32,10 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Serve tenants until a signal says otherwise.
-    Serve(serve::Serve),
+    Serve(Box<serve::Serve>),
     /// Serve the sample world on loopback with an emulated Auth0: nothing to configure.
     #[cfg(feature = "emulator")]
-    Dev(dev::Dev),
+    Dev(Box<dev::Dev>),
     /// Run the emulated Auth0 of `dev` alone, for tests of your own.
     #[cfg(feature = "emulator")]
     Emulator(emulator::EmulatorCommand),
@@ -76,9 +76,9 @@ impl From<Exit> for ExitCode {
 /// Runs a command.
 pub fn run(cli: Cli) -> Exit {
     match cli.command {
-        Command::Serve(serve) => serve::run(serve),
+        Command::Serve(serve) => serve::run(*serve),
         #[cfg(feature = "emulator")]
-        Command::Dev(dev) => dev::run(dev),
+        Command::Dev(dev) => dev::run(*dev),
         #[cfg(feature = "emulator")]
         Command::Emulator(emulator) => emulator::run(&emulator),
         Command::Check(check) => check::run(&check),

@@ -137,11 +137,9 @@ impl Failure {
     /// What Auth0 said, where the caller is told that.
     fn refusal(&self) -> Option<&Refusal> {
         match self {
-            Self::Token(TokenError::Refused(refusal) | TokenError::Refresh(RefreshError::Refused(refusal))) => {
-                Some(refusal)
-            }
+            Self::Token(TokenError::Refused(refusal) | TokenError::Refresh(RefreshError::Refused(refusal)))
             // The session is not over: Auth0 asks to come back later.
-            Self::Session(SessionError::Unconfirmed(RefreshError::Refused(refusal)))
+            | Self::Session(SessionError::Unconfirmed(RefreshError::Refused(refusal)))
             | Self::Userinfo(UserinfoError::Session(SessionError::Unconfirmed(RefreshError::Refused(refusal)))) => {
                 Some(refusal)
             }
@@ -191,9 +189,8 @@ impl Failure {
             Self::TokenRequest(error) => token_request(*error),
             Self::Token(error) => token(error),
             Self::Session(error) => session(error),
-            Self::Userinfo(error) => userinfo(error),
+            Self::Userinfo(error) | Self::Logout(LogoutError::Bearer(error)) => userinfo(error),
             Self::Logout(LogoutError::Store(_)) => STORE_DOWN,
-            Self::Logout(LogoutError::Bearer(error)) => userinfo(error),
             Self::Internal => {
                 public(StatusCode::INTERNAL_SERVER_ERROR, ErrorCode::ServerError, "the request could not be finished")
             }
@@ -298,8 +295,7 @@ fn token(error: &TokenError) -> Public {
             public(StatusCode::FORBIDDEN, ErrorCode::InvalidGrant, "the identity provider refused")
         }
         TokenError::Refresh(error) => refresh(error),
-        TokenError::IdToken(_) => OPERATOR,
-        TokenError::NoIdToken => OPERATOR,
+        TokenError::IdToken(_) | TokenError::NoIdToken => OPERATOR,
         TokenError::Upstream(error) => upstream(error),
         TokenError::Store(_) => STORE_DOWN,
         TokenError::Aborted => {

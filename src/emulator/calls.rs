@@ -114,7 +114,7 @@ impl fmt::Debug for Recorded {
             .field("path", &self.path)
             .field("headers", &names(&self.headers))
             .field("form", &names(&self.form))
-            .finish()
+            .finish_non_exhaustive()
     }
 }
 

@@ -84,7 +84,7 @@ impl TenantHandle {
 
     /// How long access tokens live from now on.
     pub fn set_access_token_lifetime(&self, lifetime: Duration) {
-        self.0.settings_mut().lifetimes.access_token = lifetime;
+        self.0.settings_mut().lifetimes.access = lifetime;
     }
 
     /// What the client's refresh tokens do when used.

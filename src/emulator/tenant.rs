@@ -79,18 +79,18 @@ pub(super) struct Settings {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Lifetimes {
     /// Access tokens, also opaque ones.
-    pub(super) access_token: Duration,
+    pub(super) access: Duration,
     /// ID tokens.
-    pub(super) id_token: Duration,
+    pub(super) id: Duration,
     /// Refresh tokens, from the login on.
-    pub(super) refresh_token: Duration,
+    pub(super) refresh: Duration,
 }
 
 /// Auth0's defaults: a day, ten hours, thirty days.
 const LIFETIMES: Lifetimes = Lifetimes {
-    access_token: Duration::from_secs(86_400),
-    id_token: Duration::from_secs(36_000),
-    refresh_token: Duration::from_secs(2_592_000),
+    access: Duration::from_secs(86_400),
+    id: Duration::from_secs(36_000),
+    refresh: Duration::from_secs(2_592_000),
 };
 
 /// Auth0 keeps so many refresh tokens of a user for an application.

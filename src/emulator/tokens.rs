@@ -66,7 +66,7 @@ pub(super) fn user_tokens(tenant: &TenantState, ring: &KeyRing, grant: &Grant<'_
         Audience::Userinfo => tenant.opaque.seal(&json!({
             "sub": grant.user.subject,
             "scope": grant.scope.to_string(),
-            "exp": tenant.now_seconds() + seconds(lifetimes.access_token),
+            "exp": tenant.now_seconds() + seconds(lifetimes.access),
         })),
     };
     answer.insert("access_token".to_owned(), json!(access_token));
@@ -74,7 +74,7 @@ pub(super) fn user_tokens(tenant: &TenantState, ring: &KeyRing, grant: &Grant<'_
         answer.insert("id_token".to_owned(), json!(ring.current.token(&id_claims(tenant, grant))));
     }
     answer.insert("scope".to_owned(), json!(grant.scope.to_string()));
-    answer.insert("expires_in".to_owned(), json!(seconds(lifetimes.access_token)));
+    answer.insert("expires_in".to_owned(), json!(seconds(lifetimes.access)));
     answer.insert("token_type".to_owned(), json!("Bearer"));
     answer
 }
@@ -88,7 +88,7 @@ fn id_claims(tenant: &TenantState, grant: &Grant<'_>) -> Value {
     claims.insert("iss".to_owned(), json!(tenant.issuer));
     claims.insert("aud".to_owned(), json!(grant.client_id));
     claims.insert("iat".to_owned(), json!(now));
-    claims.insert("exp".to_owned(), json!(now + seconds(settings.lifetimes.id_token)));
+    claims.insert("exp".to_owned(), json!(now + seconds(settings.lifetimes.id)));
     claims.insert("sub".to_owned(), json!(grant.user.subject));
     if grant.at == GrantMoment::Login {
         claims.insert("sid".to_owned(), json!(random_text(&*tenant.random, 24)));
@@ -113,7 +113,7 @@ fn access_claims(tenant: &TenantState, grant: &Grant<'_>, api: &str) -> Value {
     claims.insert("sub".to_owned(), json!(grant.user.subject));
     claims.insert("aud".to_owned(), audience);
     claims.insert("iat".to_owned(), json!(now));
-    claims.insert("exp".to_owned(), json!(now + seconds(settings.lifetimes.access_token)));
+    claims.insert("exp".to_owned(), json!(now + seconds(settings.lifetimes.access)));
     claims.insert("scope".to_owned(), json!(grant.scope.to_string()));
     if let Some(organization) = grant.organization {
         claims.insert("org_id".to_owned(), json!(organization));
@@ -155,7 +155,7 @@ pub(super) fn machine_tokens(
     api: Option<(&str, &Scopes)>,
 ) -> Map<String, Value> {
     let now = tenant.now_seconds();
-    let lifetime = seconds(tenant.settings().lifetimes.access_token);
+    let lifetime = seconds(tenant.settings().lifetimes.access);
     let subject = format!("{client_id}@clients");
     let mut answer = Map::new();
     let token = match api {

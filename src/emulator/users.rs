@@ -22,7 +22,9 @@ impl Users {
     /// From the world's list; the later of two with one `sub` counts.
     pub(super) fn new(users: Vec<WorldUser>) -> Self {
         let mut all = Self::default();
-        users.into_iter().for_each(|user| all.put(user));
+        for user in users {
+            all.put(user);
+        }
         all
     }
 

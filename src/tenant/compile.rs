@@ -332,12 +332,11 @@ fn connection_name(
 }
 
 fn required(context: &mut Context<'_>, path: &str, text: Option<&Text>) -> Option<String> {
-    match text {
-        Some(text) => context.text(path, text),
-        None => {
-            context.error(path, "required");
-            None
-        }
+    if let Some(text) = text {
+        context.text(path, text)
+    } else {
+        context.error(path, "required");
+        None
     }
 }
 

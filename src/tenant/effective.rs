@@ -39,10 +39,10 @@ fn map(text: &mut String, value: &Mapping, path: &str, depth: usize, origin: &dy
         let Some(key) = key.as_str() else { continue };
         let path = join(path, key);
         let indent = "  ".repeat(depth);
-        text.push_str(&format!("{indent}{key}:"));
+        *text += &format!("{indent}{key}:");
         let is_secret = SECRETS.contains(&key) && !matches!(value, Value::Mapping(_));
         match value {
-            _ if is_secret => text.push_str(&format!(" \"[redacted]\"  # {}\n", origin(&path))),
+            _ if is_secret => *text += &format!(" \"[redacted]\"  # {}\n", origin(&path)),
             Value::Mapping(inner) if !inner.is_empty() => {
                 text.push('\n');
                 map(text, inner, &path, depth + 1, origin);

@@ -40,7 +40,7 @@ impl Index {
                 // A second document is another matter, which the parser of values tells.
                 Ok((Event::DocumentEnd, _)) => break,
                 Ok((event, span)) if count < MOST_NODES && stack.len() <= DEEPEST => {
-                    index.event(&mut stack, event, place(span))
+                    index.event(&mut stack, event, place(span));
                 }
                 Ok(_) => break,
                 Err(error) => {

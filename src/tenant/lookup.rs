@@ -156,7 +156,7 @@ impl Slot {
         self.default.get_or_insert_with(|| Entry::Blocked(blocked()));
     }
 
-    fn find(&self, named: Named<'_>) -> Option<Result<(&Arc<Tenant>, &Arc<Client>), &Blocked>> {
+    fn find(&self, named: Named<'_>) -> Option<Found<'_>> {
         let entry = match named {
             Named::Type(client_type) => {
                 self.entries.iter().find(|(have, _)| have.as_str() == client_type).map(|(_, entry)| entry)
@@ -175,6 +175,9 @@ impl Slot {
         }
     }
 }
+
+/// What a slot has for a request.
+type Found<'a> = Result<(&'a Arc<Tenant>, &'a Arc<Client>), &'a Blocked>;
 
 /// What names the client.
 #[derive(Clone, Copy)]

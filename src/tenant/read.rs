@@ -186,7 +186,7 @@ fn lay_over(defaults: &Mapping, file: &Mapping) -> Mapping {
 fn forbidden_by_default(value: &Mapping) -> Vec<Finding> {
     let mut findings = Vec::new();
     let mut forbid = |path: String| {
-        findings.push(Finding::error(path, "this never comes from the defaults; write it in each tenant's file"))
+        findings.push(Finding::error(path, "this never comes from the defaults; write it in each tenant's file"));
     };
     for (key, value) in value {
         let Some(key) = key.as_str() else { continue };

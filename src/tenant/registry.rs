@@ -43,6 +43,9 @@ pub struct Registry {
     hash: Digest,
 }
 
+/// What one client alone may answer: a client type on a host; `None` is the request that names no client.
+pub type Pair = (Option<ClientType>, HostPattern);
+
 /// What a registry is built from.
 #[derive(Debug, Default)]
 pub struct Parts {
@@ -50,8 +53,8 @@ pub struct Parts {
     pub tenants: Vec<Arc<Tenant>>,
     /// Files that were never good, with what they would claim.
     pub broken: Vec<(Arc<str>, Claims)>,
-    /// Pairs that two files claim; the client type `None` is the pair of a request that names none.
-    pub disputed: Vec<((Option<ClientType>, HostPattern), Vec<Arc<str>>)>,
+    /// Pairs that two files claim.
+    pub disputed: Vec<(Pair, Vec<Arc<str>>)>,
 }
 
 impl Registry {
@@ -109,7 +112,7 @@ impl Registry {
 }
 
 /// Which pairs a tenant claims: each client on each host, and the client of no name.
-pub(super) fn pairs(tenant: &Tenant) -> impl Iterator<Item = (Option<ClientType>, HostPattern)> + '_ {
+pub(super) fn pairs(tenant: &Tenant) -> impl Iterator<Item = Pair> + '_ {
     let types = tenant.clients.iter().map(|client| Some(client.client_type.clone()));
     let types: Vec<Option<ClientType>> = types.chain(tenant.default_client.is_some().then_some(None)).collect();
     tenant

@@ -208,7 +208,9 @@ impl Reloader {
 fn log(previous: &State, state: &State, report: &ReloadReport) {
     let Diff { added, changed, removed, held, .. } = &report.diff;
     for (files, what) in [(added, "added"), (changed, "changed"), (removed, "removed")] {
-        files.iter().for_each(|file| tracing::info!(%file, "tenant {what}"));
+        for file in files {
+            tracing::info!(%file, "tenant {what}");
+        }
     }
     for (file, known) in &state.files {
         let before: Vec<&Problem> =

@@ -18,7 +18,9 @@ impl Fingerprint {
             let Ok(entries) = std::fs::read_dir(path) else { continue };
             let mut entries: Vec<PathBuf> = entries.filter_map(|entry| Some(entry.ok()?.path())).collect();
             entries.sort();
-            entries.iter().for_each(|path| entry(path, &mut hasher));
+            for path in &entries {
+                entry(path, &mut hasher);
+            }
         }
         Self(hasher.finish())
     }

@@ -1,5 +1,7 @@
 //! Two environments of one Auth0 tenant: what belongs to one is refused on the other's host.
 
+use auth0_gateway::base::clock::Clock;
+
 use crate::support::{ACME, World, WorldOptions};
 
 const PRODUCTION: &str = "app.acme.localhost";
@@ -99,8 +101,7 @@ async fn revoke_before_ends_what_was_opened_before() {
         (by_cookie, world.request("GET", "/userinfo", "api", PRODUCTION).bearer(&token).send().await.status.as_u16())
     };
     assert_eq!(at().await, (200, 200));
-    let later = std::time::SystemTime::now() + std::time::Duration::from_secs(60);
-    let later = humantime::format_rfc3339_seconds(later);
+    let later = world.clock.now() + std::time::Duration::from_secs(60);
     world.write("acme.yaml", &format!("{ACME}\nsessions: {{ revoke_before: {later} }}\n"));
     assert_eq!(world.reload().await.status, 200);
     assert_eq!(at().await, (401, 401));

@@ -3,6 +3,7 @@
 //!
 //! Nothing here sleeps: what happens in its own time is waited for by `support::eventually`.
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on says so by panicking")]
+#![expect(clippy::disallowed_methods, reason = "tests spawn tasks of their own and wait for them")]
 #![expect(unreachable_pub, reason = "a test binary exports nothing; `pub` says what the support gives to the tests")]
 
 mod bearers;

@@ -72,8 +72,8 @@ async fn fifty_refreshes_of_one_token_are_one_call_and_fifty_equal_answers() {
     world.clock.advance(Duration::from_secs(11));
     let newest = answers[0].token(REFRESH);
     assert_eq!(redeem(&world, &newest).send().await.outcome(), (403, "invalid_grant".into()));
-    assert_eq!(world.metric("auth0_gateway_refresh_total{result=\"ok\"}").await, 1.0);
-    assert_eq!(world.metric("auth0_gateway_refresh_total{result=\"shared\"}").await, 50.0);
+    assert_eq!(world.metric("auth0_gateway_refresh_total{result=\"ok\"}").await, 1);
+    assert_eq!(world.metric("auth0_gateway_refresh_total{result=\"shared\"}").await, 50);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -131,7 +131,7 @@ async fn a_session_that_auth0_no_longer_stands_by_ends_and_one_it_cannot_confirm
     world.clock.advance(Duration::from_secs(3601));
     auth0.delete_user(USER);
     assert_eq!(userinfo().await, 401);
-    assert_eq!(world.metric("auth0_gateway_refresh_total{result=\"rejected\"}").await, 1.0);
+    assert_eq!(world.metric("auth0_gateway_refresh_total{result=\"rejected\"}").await, 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -144,7 +144,7 @@ async fn an_unknown_outcome_of_a_rotating_token_ends_the_session_and_never_prese
     assert_eq!(renewal().send().await.status, 401);
     assert_eq!(renewal().send().await.status, 401, "it is over");
     assert_eq!((auth0.grant_calls(REFRESH), auth0.refresh_violations()), (1, 0));
-    assert_eq!(world.metric("auth0_gateway_refresh_total{result=\"lost\"}").await, 1.0);
+    assert_eq!(world.metric("auth0_gateway_refresh_total{result=\"lost\"}").await, 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -29,7 +29,7 @@ pub(super) fn answer(
         token: arrival.form.get("refresh_token").ok_or_else(|| Refusal::missing("refresh_token"))?,
         client_id: &caller.client.id,
         rotation: caller.client.rotation,
-        lifetime: tenant.settings().lifetimes.refresh_token,
+        lifetime: tenant.settings().lifetimes.refresh,
         now: tenant.clock.now(),
     };
     let check = |grant: &RefreshGrant| allowed(tenant, grant, &requested);

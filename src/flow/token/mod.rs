@@ -155,6 +155,13 @@ struct Wish {
     wants_session: bool,
 }
 
+/// Auth0's answer, verified.
+struct Believed {
+    granted: Granted,
+    claims: Option<Claims>,
+    proof: Proof,
+}
+
 struct Exchange {
     services: Arc<Services>,
     call: Call,
@@ -168,7 +175,7 @@ impl Exchange {
         }
         let granted = self.exchange(&request.grant, &wish).await?;
         let (claims, proof) = self.believe(&granted, wish.connection.as_ref(), request.grant.grant_type()).await?;
-        self.answer(granted, claims, &proof, wish, &caller).await
+        self.answer(Believed { granted, claims, proof }, wish, &caller).await
     }
 
     /// Sends what the grant needs; the client's own authentication is added below.
@@ -211,19 +218,13 @@ impl Exchange {
         Ok((claims, proof))
     }
 
-    async fn answer(
-        &self,
-        granted: Granted,
-        claims: Option<Claims>,
-        proof: &Proof,
-        wish: Wish,
-        caller: &Caller,
-    ) -> Result<Answer, TokenError> {
+    async fn answer(&self, believed: Believed, wish: Wish, caller: &Caller) -> Result<Answer, TokenError> {
+        let Believed { granted, claims, proof } = believed;
         if !wish.wants_session {
             return Ok(Answer::Tokens(Tokens { granted, scope: wish.scope.to_string(), at: self.services.now() }));
         }
         let claims = claims.ok_or(TokenError::NoIdToken)?;
-        let login = Login { granted: &granted, claims, proof, scope: wish.scope.to_string() };
+        let login = Login { granted: &granted, claims, proof: &proof, scope: wish.scope.to_string() };
         let opened = session::open(&self.services, &self.call, login, caller.brought.as_ref()).await;
         opened.map(Answer::Session).map_err(TokenError::Store)
     }

@@ -16,28 +16,28 @@ breaker_state gauge api,tenant
 build_info gauge version
 cache_requests_total counter cache,result
 client_secret_fallback_total counter tenant
-config_directory_suspect gauge 
-config_file_hosts_unknown gauge 
+config_directory_suspect gauge
+config_file_hosts_unknown gauge
 config_file_valid gauge file
-config_hash gauge 
-config_last_reload_success_timestamp_seconds gauge 
-config_last_reload_successful gauge 
+config_hash gauge
+config_last_reload_success_timestamp_seconds gauge
+config_last_reload_successful gauge
 config_reloads_total counter result
 config_watch_mode gauge mode
-connections gauge 
+connections gauge
 http_request_duration_seconds histogram endpoint
-http_requests_in_flight gauge 
+http_requests_in_flight gauge
 http_requests_total counter code,endpoint,tenant
 jwks_age_seconds gauge tenant
 jwks_fetches_total counter result,tenant
-log_lines_dropped_total counter 
+log_lines_dropped_total counter
 logins_total counter grant,result,tenant
 operator_errors_total counter kind,tenant
 refresh_total counter result
 session_store_errors_total counter kind
 session_store_operation_duration_seconds histogram backend,op
-session_store_up gauge 
-sessions gauge 
+session_store_up gauge
+sessions gauge
 shed_total counter api,reason,tenant
 tenant_info gauge label_team,tenant
 tenant_resolution_total counter reason
@@ -86,7 +86,8 @@ fn names_types_and_labels_are_these() {
     for family in families() {
         let kind = format!("{:?}", family.get_field_type()).to_lowercase();
         let name = family.name().strip_prefix("auth0_gateway_").expect("is of our namespace");
-        found.extend([name, " ", &kind, " ", &labels(&family).join(","), "\n"]);
+        let line = format!("{name} {kind} {}", labels(&family).join(","));
+        found.extend([line.trim_end(), "\n"]);
     }
     assert_eq!(found, FAMILIES);
 }

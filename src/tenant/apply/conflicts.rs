@@ -10,11 +10,12 @@ use jiff::Timestamp;
 use super::super::model::Tenant;
 use super::super::problem::{Place, Problem, Severity};
 use super::super::reading::{Claims, Outcome};
-use super::super::registry::{pairs, share_a_cookie};
+use super::super::registry::{Pair, pairs, share_a_cookie};
 use super::{FileState, State};
-use crate::base::id::{ClientType, HostPattern};
+use crate::base::id::HostPattern;
 
-type Pair = (Option<ClientType>, HostPattern);
+/// A tenant and its file.
+type Named<'a> = (&'a Arc<str>, &'a Arc<Tenant>);
 
 /// A thing that one file alone may have.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -146,8 +147,8 @@ fn clashes(
     holders: &AHashMap<Thing, Arc<str>>,
 ) -> Vec<(Arc<str>, Problem)> {
     let held: AHashSet<&Arc<str>> = holders.values().collect();
-    let mut by_host: AHashMap<&HostPattern, Vec<(&Arc<str>, &Arc<Tenant>)>> = AHashMap::new();
-    let mut by_callback: AHashMap<&str, Vec<(&Arc<str>, &Arc<Tenant>)>> = AHashMap::new();
+    let mut by_host: AHashMap<&HostPattern, Vec<Named<'_>>> = AHashMap::new();
+    let mut by_callback: AHashMap<&str, Vec<Named<'_>>> = AHashMap::new();
     let tenants = candidates.iter().filter_map(|(file, candidate)| Some((file, candidate.tenant.as_ref()?)));
     for (file, tenant) in tenants {
         tenant.hosts.iter().for_each(|host| by_host.entry(host).or_default().push((file, tenant)));

@@ -55,6 +55,7 @@ fn share_a_cookie(one: &Client, other: &Client) -> bool {
     one.is_cookie_client() && other.is_cookie_client() && one.session.cookie == other.session.cookie
 }
 
+#[expect(clippy::too_many_lines, reason = "taken apart without `..` and put together: one line a field")]
 fn client(
     context: &mut Context<'_>,
     path: &str,
@@ -99,11 +100,16 @@ fn client(
         context.error(at("default_connection"), "not one of this client's `connections`");
     }
     let audiences = self::audiences(context, path, audience, audiences);
-    let grants =
-        self::grants(context, path, grants.map(|list| list.iter().map(|grant| grant.word()).collect()), &credential);
-    let callers = callers.and_then(|CallersFile { secret }| match secret {
-        Some(secret) => context.secrets(&at("callers.secret"), &secret, client_id.as_deref().unwrap_or_default()),
-        None => {
+    let grants = self::grants(
+        context,
+        path,
+        grants.map(|list| list.iter().map(|grant| grant.word()).collect()),
+        credential.as_ref(),
+    );
+    let callers = callers.and_then(|CallersFile { secret }| {
+        if let Some(secret) = secret {
+            context.secrets(&at("callers.secret"), &secret, client_id.as_deref().unwrap_or_default())
+        } else {
             context.error(at("callers.secret"), "required");
             None
         }
@@ -213,7 +219,7 @@ fn grants(
     context: &mut Context<'_>,
     path: &str,
     words: Option<Vec<&str>>,
-    credential: &Option<Credential>,
+    credential: Option<&Credential>,
 ) -> BTreeSet<GrantType> {
     let Some(words) = words else { return BTreeSet::from([GrantType::AuthorizationCode, GrantType::RefreshToken]) };
     let grants: BTreeSet<GrantType> = words.iter().filter_map(|word| GrantType::from_name(word)).collect();

@@ -42,12 +42,9 @@ pub(super) fn auth0(context: &mut Context<'_>, file: Option<Auth0File>) -> Optio
 /// `https://DOMAIN`.
 fn domain(context: &mut Context<'_>, path: &str, text: &Text) -> Option<String> {
     let text = context.text(path, text)?;
-    let name = match HostPattern::parse(&text) {
-        Ok(HostPattern::Exact(name)) => name,
-        _ => {
-            context.error(path, "not a domain: a name without scheme, port and path, such as acme.eu.auth0.com");
-            return None;
-        }
+    let Ok(HostPattern::Exact(name)) = HostPattern::parse(&text) else {
+        context.error(path, "not a domain: a name without scheme, port and path, such as acme.eu.auth0.com");
+        return None;
     };
     let is_address = name.parse::<IpAddr>().is_ok()
         || name.starts_with('[')
@@ -103,9 +100,10 @@ fn build(context: &mut Context<'_>, base: &str, management: &str, issuer: Option
             return None;
         }
     };
-    let mut endpoint = |path: &str| match format!("{base}{path}").parse::<http::Uri>() {
-        Ok(uri) => Some(uri),
-        Err(_) => {
+    let mut endpoint = |path: &str| {
+        if let Ok(uri) = format!("{base}{path}").parse::<http::Uri>() {
+            Some(uri)
+        } else {
             context.error("auth0", "no URL can be made of this");
             None
         }

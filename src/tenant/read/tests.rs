@@ -182,139 +182,142 @@ clients:
     assert_eq!((state("web"), state("api")), (Some(true), Some(false)));
 }
 
+/// A line of `GOOD`, what stands in its place, and the one error that this is.
+const RULES: &[(&str, &str, &str)] = &[
+    ("hosts: [app.acme.com, test.acme.com]", "hosts: []", "hosts: at least one host is required"),
+    (
+        "hosts: [app.acme.com, test.acme.com]",
+        "hosts: [app.acme.com]",
+        "connections.Test.hosts[0]: the host is not one of the tenant's `hosts`",
+    ),
+    (
+        "hosts: [app.acme.com, test.acme.com]",
+        "name: other\nhosts: [app.acme.com, test.acme.com]",
+        "name: must be the file's name without its ending",
+    ),
+    (
+        "hosts: [app.acme.com, test.acme.com]",
+        "version: 2\nhosts: [app.acme.com, test.acme.com]",
+        "version: this gateway reads version 1",
+    ),
+    (
+        "hosts: [app.acme.com, test.acme.com]",
+        "default_client: wep\nhosts: [app.acme.com, test.acme.com]",
+        "default_client: not one of `clients` (did you mean `web`?)",
+    ),
+    ("auth0: { domain: acme.eu.auth0.com }", "", "auth0: required: the tenant's `domain`"),
+    (
+        "auth0: { domain: acme.eu.auth0.com }",
+        "auth0: { domain: localhost }",
+        "auth0.domain: not a public domain; an emulator is given by `base_url` and --allow-upstream",
+    ),
+    (
+        "auth0: { domain: acme.eu.auth0.com }",
+        "auth0: { domain: 10.0.0.1 }",
+        "auth0.domain: not a public domain; an emulator is given by `base_url` and --allow-upstream",
+    ),
+    (
+        "auth0: { domain: acme.eu.auth0.com }",
+        "auth0: { base_url: \"http://10.0.0.1/a\" }",
+        "auth0.base_url: the address is not allowed; start the gateway with --allow-upstream and its network",
+    ),
+    (
+        "auth0: { domain: acme.eu.auth0.com }",
+        "auth0: { domain: a.example, base_url: \"http://127.0.0.1/a\" }",
+        "auth0.base_url: give `domain` or `base_url`, not both",
+    ),
+    ("client_id: abc", "client_id: \"\"", "clients.web.client_id: must not be empty"),
+    ("client_id: abc", "client_id:", "clients.web.client_id: required"),
+    (
+        "client_id: abc",
+        "client_id: 7",
+        "clients.web.client_id: a number, expected a text, `{ env: NAME }` or `{ file: NAME }`",
+    ),
+    (
+        "client_id: abc",
+        "client_id: abc\n    connections: [Prot]",
+        "clients.web.connections[0]: not one of the tenant's `connections` (did you mean `Prod`?)",
+    ),
+    (
+        "client_id: abc",
+        "client_id: abc\n    connections: [Prod]\n    default_connection: Test",
+        "clients.web.default_connection: not one of this client's `connections`",
+    ),
+    (
+        "client_id: abc",
+        "client_id: abc\n    allowed_origins: [\"*\"]",
+        "clients.web.allowed_origins[0]: not an origin: scheme, host and port as browsers send them, such as https://app.acme.com; no `*`, no `null`",
+    ),
+    (
+        "client_id: abc",
+        "client_id: abc\n    allowed_origins: [\"https://a.example/x\"]",
+        "clients.web.allowed_origins[0]: not an origin: scheme, host and port as browsers send them, such as https://app.acme.com; no `*`, no `null`",
+    ),
+    (
+        "client_id: abc",
+        "client_id: abc\n    scopes: [\"a b\"]",
+        "clients.web.scopes[0]: not a scope: printable ASCII without spaces, quotes and backslashes",
+    ),
+    (
+        "client_id: abc",
+        "client_id: abc\n    session: { idle: 8d }",
+        "clients.web.session.idle: longer than `lifetime`, which ends a session in any case",
+    ),
+    (
+        "client_id: abc",
+        "client_id: abc\n    session: { cookie: \"a b\" }",
+        "clients.web.session.cookie: not a cookie's name: letters, digits, `_`, `-` and `.`",
+    ),
+    (
+        "client_id: abc",
+        "client_id: abc\n    session: { per_user: 0 }",
+        "clients.web.session.per_user: expected 1 to 10000",
+    ),
+    (
+        "client_id: abc",
+        "client_id: abc\n    refresh: { sharing: 5m }",
+        "clients.web.refresh.sharing: expected at most 60s: for so long a stolen token would be answered too",
+    ),
+    (
+        "client_id: abc",
+        "client_id: abc\n    signing_algs: [HS256]",
+        "clients.web.signing_algs[0]: this text, expected one of `RS256`, `RS384`, `RS512`, `PS256`, `ES256` (did you mean `RS256`?)",
+    ),
+    (
+        "client_id: abc",
+        "client_id: abc\n    private_key: { env: ACME_SECRET }",
+        "clients.web.private_key: give `client_secret` or `private_key`, not both",
+    ),
+    (
+        "client_secret: { env: ACME_SECRET }",
+        "grants: [client_credentials]",
+        "clients.web.grants: client_credentials needs a `client_secret`, which its callers must show",
+    ),
+    (
+        "client_secret: { env: ACME_SECRET }",
+        "client_secret: { env: PATH }",
+        "clients.web.client_secret: the name of the variable must begin with ACME_ or a --secrets-env-prefix",
+    ),
+    (
+        "client_secret: { env: ACME_SECRET }",
+        "client_secret: []",
+        "clients.web.client_secret: a list, expected one or two",
+    ),
+    (
+        "client_secret: { env: ACME_SECRET }",
+        "client_secret: { envv: ACME_SECRET }",
+        "clients.web.client_secret: a map, expected exactly one of `env` and `file`",
+    ),
+    (
+        "  Prod: { hosts: [app.acme.com] }",
+        "  Pr od: { hosts: [app.acme.com] }",
+        "connections.Pr od: not a connection's name: 1 to 128 of A-Z, a-z, 0-9, `.`, `_` and -",
+    ),
+];
+
 #[test]
 fn rules_between_keys_are_kept() {
-    for (line, change, expected) in [
-        ("hosts: [app.acme.com, test.acme.com]", "hosts: []", "hosts: at least one host is required"),
-        (
-            "hosts: [app.acme.com, test.acme.com]",
-            "hosts: [app.acme.com]",
-            "connections.Test.hosts[0]: the host is not one of the tenant's `hosts`",
-        ),
-        (
-            "hosts: [app.acme.com, test.acme.com]",
-            "name: other\nhosts: [app.acme.com, test.acme.com]",
-            "name: must be the file's name without its ending",
-        ),
-        (
-            "hosts: [app.acme.com, test.acme.com]",
-            "version: 2\nhosts: [app.acme.com, test.acme.com]",
-            "version: this gateway reads version 1",
-        ),
-        (
-            "hosts: [app.acme.com, test.acme.com]",
-            "default_client: wep\nhosts: [app.acme.com, test.acme.com]",
-            "default_client: not one of `clients` (did you mean `web`?)",
-        ),
-        ("auth0: { domain: acme.eu.auth0.com }", "", "auth0: required: the tenant's `domain`"),
-        (
-            "auth0: { domain: acme.eu.auth0.com }",
-            "auth0: { domain: localhost }",
-            "auth0.domain: not a public domain; an emulator is given by `base_url` and --allow-upstream",
-        ),
-        (
-            "auth0: { domain: acme.eu.auth0.com }",
-            "auth0: { domain: 10.0.0.1 }",
-            "auth0.domain: not a public domain; an emulator is given by `base_url` and --allow-upstream",
-        ),
-        (
-            "auth0: { domain: acme.eu.auth0.com }",
-            "auth0: { base_url: \"http://10.0.0.1/a\" }",
-            "auth0.base_url: the address is not allowed; start the gateway with --allow-upstream and its network",
-        ),
-        (
-            "auth0: { domain: acme.eu.auth0.com }",
-            "auth0: { domain: a.example, base_url: \"http://127.0.0.1/a\" }",
-            "auth0.base_url: give `domain` or `base_url`, not both",
-        ),
-        ("client_id: abc", "client_id: \"\"", "clients.web.client_id: must not be empty"),
-        ("client_id: abc", "client_id:", "clients.web.client_id: required"),
-        (
-            "client_id: abc",
-            "client_id: 7",
-            "clients.web.client_id: a number, expected a text, `{ env: NAME }` or `{ file: NAME }`",
-        ),
-        (
-            "client_id: abc",
-            "client_id: abc\n    connections: [Prot]",
-            "clients.web.connections[0]: not one of the tenant's `connections` (did you mean `Prod`?)",
-        ),
-        (
-            "client_id: abc",
-            "client_id: abc\n    connections: [Prod]\n    default_connection: Test",
-            "clients.web.default_connection: not one of this client's `connections`",
-        ),
-        (
-            "client_id: abc",
-            "client_id: abc\n    allowed_origins: [\"*\"]",
-            "clients.web.allowed_origins[0]: not an origin: scheme, host and port as browsers send them, such as https://app.acme.com; no `*`, no `null`",
-        ),
-        (
-            "client_id: abc",
-            "client_id: abc\n    allowed_origins: [\"https://a.example/x\"]",
-            "clients.web.allowed_origins[0]: not an origin: scheme, host and port as browsers send them, such as https://app.acme.com; no `*`, no `null`",
-        ),
-        (
-            "client_id: abc",
-            "client_id: abc\n    scopes: [\"a b\"]",
-            "clients.web.scopes[0]: not a scope: printable ASCII without spaces, quotes and backslashes",
-        ),
-        (
-            "client_id: abc",
-            "client_id: abc\n    session: { idle: 8d }",
-            "clients.web.session.idle: longer than `lifetime`, which ends a session in any case",
-        ),
-        (
-            "client_id: abc",
-            "client_id: abc\n    session: { cookie: \"a b\" }",
-            "clients.web.session.cookie: not a cookie's name: letters, digits, `_`, `-` and `.`",
-        ),
-        (
-            "client_id: abc",
-            "client_id: abc\n    session: { per_user: 0 }",
-            "clients.web.session.per_user: expected 1 to 10000",
-        ),
-        (
-            "client_id: abc",
-            "client_id: abc\n    refresh: { sharing: 5m }",
-            "clients.web.refresh.sharing: expected at most 60s: for so long a stolen token would be answered too",
-        ),
-        (
-            "client_id: abc",
-            "client_id: abc\n    signing_algs: [HS256]",
-            "clients.web.signing_algs[0]: this text, expected one of `RS256`, `RS384`, `RS512`, `PS256`, `ES256` (did you mean `RS256`?)",
-        ),
-        (
-            "client_id: abc",
-            "client_id: abc\n    private_key: { env: ACME_SECRET }",
-            "clients.web.private_key: give `client_secret` or `private_key`, not both",
-        ),
-        (
-            "client_secret: { env: ACME_SECRET }",
-            "grants: [client_credentials]",
-            "clients.web.grants: client_credentials needs a `client_secret`, which its callers must show",
-        ),
-        (
-            "client_secret: { env: ACME_SECRET }",
-            "client_secret: { env: PATH }",
-            "clients.web.client_secret: the name of the variable must begin with ACME_ or a --secrets-env-prefix",
-        ),
-        (
-            "client_secret: { env: ACME_SECRET }",
-            "client_secret: []",
-            "clients.web.client_secret: a list, expected one or two",
-        ),
-        (
-            "client_secret: { env: ACME_SECRET }",
-            "client_secret: { envv: ACME_SECRET }",
-            "clients.web.client_secret: a map, expected exactly one of `env` and `file`",
-        ),
-        (
-            "  Prod: { hosts: [app.acme.com] }",
-            "  Pr od: { hosts: [app.acme.com] }",
-            "connections.Pr od: not a connection's name: 1 to 128 of A-Z, a-z, 0-9, `.`, `_` and -",
-        ),
-    ] {
+    for (line, change, expected) in RULES {
         let found = errors(&with(line, change));
         assert!(found.len() == 1 && found[0].ends_with(expected), "{change}: {found:?}");
     }

@@ -175,10 +175,10 @@ impl World {
     }
 
     /// The value of one series, as the exposition has it; 0 where there is none.
-    pub async fn metric(&self, series: &str) -> f64 {
+    pub async fn metric(&self, series: &str) -> u64 {
         let text = self.ops("GET", "/metrics").send().await.text();
         let line = text.lines().find_map(|line| line.strip_prefix(series)?.strip_prefix(' '));
-        line.map_or(0.0, |value| value.parse().unwrap())
+        line.map_or(0, |value| value.parse().unwrap())
     }
 
     /// Reloads at once, as an operator does.
