@@ -1,4 +1,4 @@
-//! auth0-gateway: a multi-tenant gateway in front of many Auth0 tenants.
+#![doc = include_str!("../docs/crate.md")]
 pub mod app;
 pub mod auth0;
 pub mod base;
