@@ -70,7 +70,7 @@ impl Auth0Client {
     }
 }
 
-/// The tenant's bound, or the caller's where that is sooner.
-fn timeout(tenant: &Tenant, callers: Option<Duration>) -> Duration {
-    callers.map_or(tenant.limits.timeout, |callers| callers.min(tenant.limits.timeout))
+/// The call's own bound, or else the tenant's.
+fn timeout(tenant: &Tenant, own: Option<Duration>) -> Duration {
+    own.unwrap_or(tenant.limits.timeout)
 }

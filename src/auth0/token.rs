@@ -28,7 +28,7 @@ pub struct TokenCall<'a> {
     pub parameters: &'a [(&'a str, Cow<'a, str>)],
     /// The user's address, for brute-force protection.
     pub forwarded_for: Option<IpAddr>,
-    /// A bound that is sooner than the tenant's.
+    /// A bound in place of the tenant's.
     pub timeout: Option<Duration>,
 }
 

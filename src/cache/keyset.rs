@@ -26,6 +26,9 @@ const COOL_DOWN: Duration = Duration::from_secs(30);
 /// After a failed fetch the next is not tried at once: an Auth0 that is down is not helped by it.
 const AFTER_FAILURE: Duration = Duration::from_secs(2);
 
+/// How long a request waits for fresh keys while there are stale ones; the fetch goes on.
+const PATIENCE_WITH_STALE: Duration = Duration::from_secs(1);
+
 /// More issuers than this are not remembered at once.
 const MOST_ISSUERS: u64 = 200_000;
 
@@ -110,6 +113,11 @@ impl KeySets {
                 Sought::Known(keys) => return Ok(keys),
                 Sought::UnderWay(flight) => flight.wait().await.unwrap_or(Err(KeysError::JustFailed)),
             },
+            // Keys that may still be used are not waited for long: a slow Auth0 is no reason to be slow.
+            None if age < STALE_AT_MOST => {
+                let fetch = tokio::time::timeout(PATIENCE_WITH_STALE, self.fetch(tenant, key));
+                fetch.await.unwrap_or(Err(KeysError::JustFailed))
+            }
             None => self.fetch(tenant, key).await,
         };
         match fetched {

@@ -25,6 +25,9 @@ use crate::tenant::model::{Client, Tenant};
 /// nginx's word for a caller that hung up before its answer.
 const HUNG_UP: u16 = 499;
 
+/// What the server answers to a panic.
+const PANICKED: u16 = 500;
+
 /// Counts and logs requests.
 #[derive(Debug)]
 pub struct Observer {
@@ -189,7 +192,9 @@ impl Drop for Exchange<'_> {
     fn drop(&mut self) {
         let Observer { metrics, log, clock, .. } = self.observer;
         let took = clock.instant().saturating_duration_since(self.began);
-        let status = self.status.unwrap_or(HUNG_UP);
+        // A panic unwinds through here, and the server answers it.
+        let unanswered = if std::thread::panicking() { PANICKED } else { HUNG_UP };
+        let status = self.status.unwrap_or(unanswered);
         metrics.in_flight(-1);
         metrics.request(self.tenant.as_ref().map(|tenant| &tenant.name), self.endpoint, status, took);
         log.write(&AccessLine {

@@ -69,8 +69,8 @@ pub enum RefreshError {
     /// The session holds no refresh token.
     #[error("the session has no refresh token")]
     NoRefreshToken,
-    /// Another replica holds the lease and did not finish in time.
-    #[error("another refresh of this token did not finish in time")]
+    /// It is under way and goes on; this caller has waited long enough.
+    #[error("the refresh is still under way")]
     Busy,
     /// The store did not answer.
     #[error("the session store did not answer")]
@@ -146,15 +146,23 @@ impl Presented {
     }
 }
 
-/// Redeems a refresh token, or waits for whoever does.
+/// Redeems a refresh token, or waits for whoever does, as long as a caller waits.
 pub async fn redeem(services: &Arc<Services>, call: &Call, presented: Presented) -> Result<Redeemed, RefreshError> {
+    wait(services, call, redeem_to_the_end(services, call, presented)).await?
+}
+
+/// The same for work that nobody waits for: it must learn what came of the token.
+async fn redeem_to_the_end(
+    services: &Arc<Services>,
+    call: &Call,
+    presented: Presented,
+) -> Result<Redeemed, RefreshError> {
     let token_key = presented.token_key(call);
     let asked = presented.asked();
     let flight_key = Digest::of_parts([token_key.as_bytes().as_slice(), asked.as_bytes()]);
     let leader = Leader { services: Arc::clone(services), call: call.clone(), presented, token_key, asked };
-    let flight =
-        services.refreshes.redeeming.run(flight_key, &services.tasks, || async move { Arc::new(leader.lead().await) });
-    let (result, led) = call.upstream.measure(&*services.clock, flight).await;
+    let work = || async move { Arc::new(leader.lead().await) };
+    let (result, led) = services.refreshes.redeeming.run(flight_key, &services.tasks, work).await;
     let label = match &*result {
         Ok(redeemed) if led && !redeemed.shared => RefreshResult::Ok,
         Ok(_) => RefreshResult::Shared,
@@ -162,6 +170,14 @@ pub async fn redeem(services: &Arc<Services>, call: &Call, presented: Presented)
     };
     services.metrics.refresh(label);
     Result::clone(&result)
+}
+
+/// Waits as long as a caller waits for Auth0. The work goes on without its callers: what came of a
+/// refresh token must not be lost (contract §4, Refresh).
+async fn wait<T>(services: &Services, call: &Call, flight: impl Future<Output = T>) -> Result<T, RefreshError> {
+    let waited =
+        call.upstream.measure(&*services.clock, tokio::time::timeout(call.tenant.limits.timeout, flight)).await;
+    waited.map_err(|_| RefreshError::Busy)
 }
 
 /// The caller on whom the redeeming fell.

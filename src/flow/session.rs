@@ -13,7 +13,6 @@ use super::{Call, Services};
 use crate::auth0::token::Granted;
 use crate::jwt::claims::Claims;
 use crate::session::{Session, SessionId, StoreError, Stored};
-use crate::telemetry::metrics::RefreshResult;
 
 /// A session is touched at most this often (contract §9).
 const TOUCH_EVERY: Duration = Duration::from_secs(60);
@@ -54,7 +53,9 @@ pub async fn open(
     let id = SessionId::generate(&*services.random);
     let session = login.into_session(call, services.now());
     services.sessions.open(&id, session, call.client.session.per_user).await?;
-    if let Some(brought) = brought {
+    if let Some(brought) = brought
+        && read(services, call, brought).await.is_ok()
+    {
         services.sessions.end(brought).await?;
     }
     Ok(id)
@@ -117,10 +118,7 @@ pub async fn load(services: &std::sync::Arc<Services>, call: &Call, id: &Session
     match refresh::renew_session(services, call, id, stored.clone()).await {
         Ok(renewed) => Ok(renewed),
         Err(error) if error.ends_the_session() => Err(SessionError::Ended(error)),
-        Err(_) if may_serve_unconfirmed(call, &stored.session, now) => {
-            services.metrics.refresh(RefreshResult::Error);
-            Ok(stored)
-        }
+        Err(_) if may_serve_unconfirmed(call, &stored.session, now) => Ok(stored),
         Err(error) => Err(SessionError::Unconfirmed(error)),
     }
 }

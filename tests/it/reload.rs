@@ -47,6 +47,18 @@ async fn under_load_a_file_is_broken_mended_renamed_removed_and_added_and_no_oth
     eventually("it is removed", async || login(&world, "busy", "busy.example").await == 401).await;
     world.write("added.yaml", &plain_tenant("added", "added.example"));
     eventually("another is added", async || login(&world, "added", "added.example").await == 200).await;
+    let folder = world.folder.path().join("tenants.d");
+    for (version, host) in [("..1", "one.example"), ("..2", "two.example")] {
+        std::fs::create_dir(folder.join(version)).unwrap();
+        let text = plain_tenant("mapped", host).replace("BASE", &world.emulator.base());
+        std::fs::write(folder.join(version).join("mapped.yaml"), text).unwrap();
+        std::os::unix::fs::symlink(version, folder.join("..data_tmp")).unwrap();
+        std::fs::rename(folder.join("..data_tmp"), folder.join("..data")).unwrap();
+        if version == "..1" {
+            std::os::unix::fs::symlink("..data/mapped.yaml", folder.join("mapped.yaml")).unwrap();
+        }
+        eventually("a ConfigMap is swapped", async || login(&world, "mapped", host).await == 200).await;
+    }
     let before = served.load(Ordering::SeqCst);
     eventually("the load goes on", async || served.load(Ordering::SeqCst) > before + 20).await;
     done.store(true, Ordering::SeqCst);

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::super::id_token::{self, Asked};
 use super::super::session::after;
 use super::super::{Call, Services, UpstreamTime};
-use super::{Presented, Redeemed, RefreshError, Repeatable, redeem, store};
+use super::{Presented, Redeemed, RefreshError, Repeatable, redeem_to_the_end, store, wait};
 use crate::base::digest::Digest;
 use crate::jwt::claims::Claims;
 use crate::session::{Replaced, Session, SessionId, Stored};
@@ -22,7 +22,7 @@ pub async fn renew_session(
     let key = Digest::of_parts([b"session".as_slice(), id.expose().as_bytes()]);
     let renewal = Renewal { services: Arc::clone(services), call: waiting(call), id: id.clone(), stored };
     let flight = services.refreshes.renewing.run(key, &services.tasks, || async move { Arc::new(renewal.run().await) });
-    let (result, _) = call.upstream.measure(&*services.clock, flight).await;
+    let (result, _) = wait(services, call, flight).await?;
     Result::clone(&result)
 }
 
@@ -65,7 +65,7 @@ impl Renewal {
             Some(true) | None => Repeatable::WithinLeeway,
         };
         let presented = Presented { token, scope: None, audience: None, repeatable };
-        let redeemed = redeem(&self.services, &self.call, presented).await?;
+        let redeemed = redeem_to_the_end(&self.services, &self.call, presented).await?;
         let claims = self.verified_claims(&redeemed, &current.session).await?;
         self.write(current, &redeemed, claims).await
     }

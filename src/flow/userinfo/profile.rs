@@ -21,6 +21,9 @@ pub(super) const FRESH: Duration = Duration::from_secs(60);
 /// How long it is given when Auth0 does not answer.
 const STALE_AT_MOST: Duration = Duration::from_secs(600);
 
+/// How long a request waits for a fresh profile while there is a stale one; the call goes on.
+const PATIENCE_WITH_STALE: Duration = Duration::from_secs(1);
+
 /// The most profiles remembered.
 const MOST: u64 = 50_000;
 
@@ -114,7 +117,17 @@ async fn find(services: &Arc<Services>, call: &Call, token: &str, key: Digest) -
     }
     let ask = Ask { services: Arc::clone(services), call: call.clone(), token: token.to_owned(), key };
     let flight = profiles.asking.run(key, &services.tasks, || async move { Arc::new(ask.run().await) });
-    let (result, _) = call.upstream.measure(&*services.clock, flight).await;
+    let stale = known.filter(|profile| now < profile.stale_until);
+    let patience = if stale.is_some() { PATIENCE_WITH_STALE } else { Duration::MAX };
+    let waited = call.upstream.measure(&*services.clock, tokio::time::timeout(patience, flight)).await;
+    let result = match (waited, &stale) {
+        (Ok((result, _)), _) => result,
+        (Err(_), Some(profile)) => {
+            services.metrics.cache(CacheName::Userinfo, CacheResult::Stale);
+            return Ok(Arc::clone(profile));
+        }
+        (Err(_), None) => return Err(UserinfoError::Upstream(Arc::new(UpstreamError::Timeout))),
+    };
     match &*result {
         Ok(profile) => {
             services.metrics.cache(CacheName::Userinfo, CacheResult::Miss);
@@ -124,7 +137,7 @@ async fn find(services: &Arc<Services>, call: &Call, token: &str, key: Digest) -
             profiles.forget(&key);
             Err(UserinfoError::RefusedByAuth0)
         }
-        Err(error) => match known.filter(|profile| now < profile.stale_until) {
+        Err(error) => match stale {
             Some(profile) => {
                 services.metrics.cache(CacheName::Userinfo, CacheResult::Stale);
                 Ok(profile)
