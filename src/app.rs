@@ -132,7 +132,7 @@ impl Gateway {
         let readiness = readiness(&started, &shutdown);
         let observer = Observer {
             metrics: Arc::clone(&metrics),
-            log: access_log(settings, lines, &*random)?,
+            log: access_log(settings, lines.clone(), &*random)?,
             clock: Arc::clone(&clock),
             random: Arc::clone(&random),
             untrusted: UntrustedPeers::default(),
@@ -158,6 +158,7 @@ impl Gateway {
                 move || started.load(Ordering::Acquire)
             }),
             access: ops_access(settings, ops)?,
+            lines,
         };
         serve_public(public_listener, edge, settings.max_connections, &metrics, &shutdown);
         serve_ops(ops_listener, ops_service, &metrics, &shutdown);

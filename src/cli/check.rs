@@ -168,8 +168,7 @@ fn lines(problems: &[Problem]) -> String {
 fn picture(problem: &Problem, is_coloured: bool) -> Option<String> {
     let place = problem.place?;
     let text = std::fs::read_to_string(Path::new(&*problem.file)).ok()?;
-    let line = text.lines().nth(place.line as usize - 1)?;
-    let shown = line.split_inclusive([':', '[', '{']).next().unwrap_or_default();
+    let shown = key_of(text.lines().nth(place.line as usize - 1)?)?;
     let column = (place.column as usize - 1).min(shown.chars().count());
     let start = shown.char_indices().nth(column).map_or(shown.len(), |(at, _)| at);
     let snippet = Snippet::source(shown)
@@ -178,4 +177,28 @@ fn picture(problem: &Problem, is_coloured: bool) -> Option<String> {
     let group = Level::ERROR.primary_title(&*problem.path).element(snippet);
     let renderer = if is_coloured { Renderer::styled() } else { Renderer::plain() };
     Some(renderer.render(&[group]) + "\n")
+}
+
+/// `client_secret:` of `client_secret: hunter2`, `-` of `- hunter2`, and nothing of `hunter2`.
+fn key_of(line: &str) -> Option<&str> {
+    let is_item = line.trim_start().starts_with('-');
+    let end = if is_item { line.find('-') } else { line.find(':') };
+    line.get(..=end?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::key_of;
+
+    #[test]
+    fn a_picture_shows_keys_and_never_a_value() {
+        for (line, shown) in [
+            ("  client_secret: hunter2", Some("  client_secret:")),
+            ("  - hunter2", Some("  -")),
+            ("hunter2", None),
+            ("a: { b: hunter2 }", Some("a:")),
+        ] {
+            assert_eq!(key_of(line), shown, "{line}");
+        }
+    }
 }

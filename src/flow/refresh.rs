@@ -194,7 +194,7 @@ impl Leader {
         let timeout = self.call.client.refresh.timeout;
         match tokio::time::timeout(timeout, self.lead_in_time()).await {
             Ok(result) => result,
-            Err(_) => Err(RefreshError::Lost(Arc::new(UpstreamError::Timeout))),
+            Err(_) => Err(self.unknown(UpstreamError::Timeout)),
         }
     }
 
@@ -249,16 +249,22 @@ impl Leader {
             return Err(RefreshError::Upstream(Arc::new(error)));
         }
         let within_leeway = clock.instant().saturating_duration_since(began) < self.call.client.refresh.leeway;
-        if self.presented.repeatable == Repeatable::Always || within_leeway {
-            return match self.call_auth0().await {
-                Ok(answer) => redeemed(answer),
-                Err(error) if error.is_outcome_unknown() && self.presented.repeatable != Repeatable::Always => {
-                    Err(RefreshError::Lost(Arc::new(error)))
-                }
-                Err(error) => Err(RefreshError::Upstream(Arc::new(error))),
-            };
+        if self.presented.repeatable == Repeatable::WithinLeeway && !within_leeway {
+            return Err(self.unknown(error));
         }
-        Err(RefreshError::Lost(Arc::new(error)))
+        match self.call_auth0().await {
+            Ok(answer) => redeemed(answer),
+            // However the second try failed, what became of the first is as unknown as before.
+            Err(error) => Err(self.unknown(error)),
+        }
+    }
+
+    /// Nobody knows what Auth0 did: a token that does not rotate is none the worse for it.
+    fn unknown(&self, error: UpstreamError) -> RefreshError {
+        match self.presented.repeatable {
+            Repeatable::Always => RefreshError::Upstream(Arc::new(error)),
+            Repeatable::WithinLeeway => RefreshError::Lost(Arc::new(error)),
+        }
     }
 
     async fn call_auth0(&self) -> Result<TokenAnswer, UpstreamError> {

@@ -11,6 +11,9 @@ const DEEPEST: usize = 64;
 /// More nodes are not looked into.
 const MOST_NODES: usize = 20_000;
 
+/// More keys given twice are not listed.
+const MOST_DUPLICATES: usize = 50;
+
 /// The places of a text, by key path: `clients.web.redirect_urls[0]`.
 #[derive(Debug, Default)]
 pub(super) struct Index {
@@ -96,7 +99,7 @@ impl Index {
                     if let Some(first) = self.keys.get(&path).copied() {
                         // What stands below a key given twice is no news.
                         let is_below = |(above, ..): &(String, Place, Place)| path.starts_with(above.as_str());
-                        if !self.duplicates.iter().any(is_below) {
+                        if self.duplicates.len() < MOST_DUPLICATES && !self.duplicates.iter().any(is_below) {
                             self.duplicates.push((path, first, place));
                         }
                     } else {

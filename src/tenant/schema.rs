@@ -1,5 +1,7 @@
 //! The JSON Schema of a tenant file, from the file's own types.
 
+use std::sync::OnceLock;
+
 use schemars::generate::SchemaSettings;
 use serde_json::{Map, Value, json};
 
@@ -37,11 +39,13 @@ fn allow_extensions(schema: &mut Value) {
 
 /// The keys that may stand below a path, read from the schema.
 pub(super) fn vocabulary(path: &str) -> Vec<String> {
-    let root = schema();
-    let mut at = &root;
+    // Made once: a file may have thousands of unknown keys.
+    static ROOT: OnceLock<Value> = OnceLock::new();
+    let root = ROOT.get_or_init(schema);
+    let mut at = root;
     for part in path.split('.').filter(|part| !part.is_empty()) {
         let key = part.split('[').next().unwrap_or(part);
-        let object = resolve(&root, at);
+        let object = resolve(root, at);
         let next =
             object.and_then(|object| object.get("properties")?.get(key).or_else(|| object.get("additionalProperties")));
         match object
@@ -53,7 +57,7 @@ pub(super) fn vocabulary(path: &str) -> Vec<String> {
             None => return Vec::new(),
         }
     }
-    let properties = resolve(&root, at).and_then(|object| object.get("properties")).and_then(Value::as_object);
+    let properties = resolve(root, at).and_then(|object| object.get("properties")).and_then(Value::as_object);
     properties.map(|properties| properties.keys().cloned().collect()).unwrap_or_default()
 }
 

@@ -248,6 +248,13 @@ async fn a_bearer_that_was_logged_out_is_refused_until_it_ends() {
     assert_eq!(userinfo(&world, &token).await.status, 401);
     world.clock.advance(Duration::from_secs(3600));
     assert_eq!(userinfo(&world, &token).await.status, 401, "also an hour later");
+    world.clock.advance(Duration::from_secs(86_400 - 3600 + 30));
+    assert_eq!(userinfo(&world, &token).await.status, 401, "and in the leeway after its end");
+    world.clock.advance(Duration::from_secs(60));
+    let other = {
+        drop(other);
+        access_token(&world).await
+    };
     assert_eq!(userinfo(&world, &other).await.status, 200, "that one alone");
     assert_eq!(world.request("POST", "/logout", "api", HOST).bearer("rubbish").send().await.status, 401);
 }

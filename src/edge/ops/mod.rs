@@ -17,6 +17,7 @@ use crate::flow::Services;
 use crate::flow::status::{self, Readiness};
 use crate::oauth::error::ErrorCode;
 use crate::oauth::parameters::Parameters;
+use crate::telemetry::log::Lines;
 use crate::tenant::explain;
 use crate::tenant::reload::{Reloader, Removals};
 
@@ -33,6 +34,8 @@ pub struct OpsService {
     pub started: Readiness,
     /// Who may ask.
     pub access: OpsAccess,
+    /// Where lines go, to count those that were dropped.
+    pub lines: Lines,
 }
 
 /// Who may ask.
@@ -107,6 +110,7 @@ impl OpsService {
 
     async fn metrics(&self) -> Reply {
         status::count_sessions(&self.services).await;
+        self.services.metrics.log_lines_dropped(self.lines.dropped());
         match self.services.metrics.render() {
             Ok(text) => {
                 let mut reply = reply::text(StatusCode::OK, text);

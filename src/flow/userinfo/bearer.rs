@@ -15,7 +15,7 @@ use super::{UserinfoError, profile, to_json};
 use crate::base::clock::Clock;
 use crate::base::digest::Digest;
 use crate::jwt::claims::Claims;
-use crate::jwt::policy::AccessTokenPolicy;
+use crate::jwt::policy::{AccessTokenPolicy, LEEWAY};
 use crate::jwt::verify::{self, JwtError};
 use crate::telemetry::metrics::{CacheName, CacheResult};
 use crate::tenant::model::Tenant;
@@ -205,7 +205,8 @@ pub async fn end_bearer(services: &Arc<Services>, call: &Call, token: &str) -> R
         let bearer = verified(services, call, token, key).await?;
         judge(services, call, &bearer.claims)?;
         services.userinfo.profiles.forget(&profile::subject_key(call, &bearer.claims));
-        bearer.claims.exp.unwrap_or(Timestamp::MAX)
+        // It counts a leeway longer than it says, and so must its refusal.
+        bearer.claims.exp.map_or(Timestamp::MAX, |exp| super::super::session::after(exp, LEEWAY))
     } else {
         opaque(services, call, token, key).await?;
         services.userinfo.profiles.forget(&key);
