@@ -218,3 +218,6 @@ impl Registry {
         exact.into_iter().chain(suffixes).chain(std::iter::once((&self.any, ResolutionReason::Any)))
     }
 }
+
+#[cfg(test)]
+mod tests;
