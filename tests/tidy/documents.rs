@@ -15,6 +15,7 @@ const DECISION: [&str; 3] = ["## Context", "## Choice", "## Cost"];
 /// What of the documents is not true of the tree. A document that is not there says nothing false.
 pub(crate) fn findings(root: &Path) -> Vec<String> {
     let mut findings = decisions(root);
+    findings.extend(invariants(root));
     for (document, heading) in HEADINGS {
         if let Ok(text) = fs::read_to_string(root.join(document))
             && !text.lines().any(|line| line == *heading)
@@ -80,6 +81,15 @@ fn list(root: &Path, folder: &str, files: &mut Vec<String>) {
             files.push(below);
         }
     }
+}
+
+/// An invariant that nothing keeps is a wish: each ends by naming its test, lint or visibility in brackets.
+fn invariants(root: &Path) -> Vec<String> {
+    let text = fs::read_to_string(root.join("docs/crate.md")).unwrap_or_default();
+    let below = text.lines().enumerate().skip_while(|(_, line)| *line != "# Invariants").skip(1);
+    let kept_by_nobody =
+        below.filter(|(_, line)| line.starts_with(|it: char| it.is_ascii_digit()) && !line.ends_with(')'));
+    kept_by_nobody.map(|(number, _)| format!("docs/crate.md:{}: nothing keeps this invariant", number + 1)).collect()
 }
 
 /// A decision has a number of its own and says what was at stake, what was chosen and what it costs.

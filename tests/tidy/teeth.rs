@@ -230,3 +230,9 @@ fn a_document_that_names_what_is_not_there_is_found() {
     let there = [("scripts/test", ""), ("docs/why.md", ""), (".ci/run", ""), ("bench/src/lookup.rs", "//! X.\n")];
     check(&[&there[..], &[("README.md", readme)]].concat(), &[]);
 }
+
+#[test]
+fn an_invariant_that_nothing_keeps_is_found() {
+    let text = "1. A list.\n# Invariants\n\n1. Kept. (a test)\n2. Wished for.\n";
+    check(&[("docs/crate.md", text)], &["docs/crate.md:5: nothing keeps this invariant"]);
+}
