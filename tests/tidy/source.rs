@@ -95,7 +95,11 @@ impl Source {
             let is_absolute = parent == Some(false);
             let is_path = after_colons(&self.code, at + name.len()).is_some();
             let is_renamed = self.code[at + name.len()..].starts_with(" as ");
-            let is_imported = before.ends_with("use") || before.ends_with("extern crate") || is_absolute || is_renamed;
+            let is_imported = before.ends_with("use")
+                || before.ends_with("extern crate")
+                || is_absolute
+                || is_renamed
+                || is_in_bare_group(before);
             parent != Some(true) && (is_path || is_imported) && (is_absolute || !is_ours)
         });
         named.map(|at| line_of(&self.code, at)).collect()
@@ -122,6 +126,14 @@ fn after_colons(code: &str, at: usize) -> Option<usize> {
     let rest = &code[at..];
     let trimmed = rest.trim_start().strip_prefix("::")?;
     Some(code.len() - trimmed.len())
+}
+
+/// Whether the code ends at the first level of `use {`, where a member is the root of its own path.
+fn is_in_bare_group(before: &str) -> bool {
+    let statement = before.rsplit(';').next().unwrap_or_default();
+    statement.rsplit_once("use {").is_some_and(|(_, group)| {
+        group.matches('{').count() == group.matches('}').count() && (group.is_empty() || group.ends_with(','))
+    })
 }
 
 fn line_of(code: &str, at: usize) -> usize {

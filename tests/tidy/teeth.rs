@@ -76,6 +76,7 @@ fn every_member_of_a_group_is_read_in_its_line() {
     );
     check_code("flow/x.rs", "use crate::{self as root};", &["2: `flow` may not import `self`"]);
     check_code("flow/x.rs", "use crate as root;", &["2: `use crate as ` stays behind"]);
+    check_code("flow/x.rs", "extern crate self as root;", &["2: `extern crate self` stays behind"]);
 }
 
 #[test]
@@ -114,6 +115,11 @@ fn a_crate_named_on_the_wrong_floor_is_found() {
     for code in ["use hyper::Request;", "use ::hyper::Request;", "use hyper as http1;", "use {hyper as http1};"] {
         check_code("flow/x.rs", code, &[&format!("2: {hyper}")]);
     }
+    for code in ["use {hyper, http};", "use {http::{Method, Uri}, hyper};", "pub use {\nhyper\n};"] {
+        let line = if code.contains('\n') { 3 } else { 2 };
+        check_code("flow/x.rs", code, &[&format!("{line}: {hyper}")]);
+    }
+    check_code("flow/x.rs", "use {http::{hyper, Uri}, bytes};", &[]);
     check_code("flow/x.rs", "extern crate hyper;", &[&format!("2: {hyper}")]);
     check_code("flow/x.rs", "fn f() { hyper::body::f() }", &[&format!("2: {hyper}")]);
     check_code("flow/x.rs", "fn f() { reqwest::get() }", &["2: `reqwest` is named in auth0/transport alone"]);
@@ -153,7 +159,14 @@ fn marks_that_stay_behind_are_found() {
     check_code("base/x.rs", "#[allow(unused)]\nfn f() {}", &["2: `#[allow(` stays behind"]);
     let word = ["TO", "DO"].concat();
     check_code("base/x.rs", &format!("// {word}: later"), &["2: work is left over"]);
-    check(&[("tests/x.rs", "//! X.\n#[ignore]\nfn f() {}\n")], &["tests/x.rs:2: `#[ignore` stays behind"]);
+    for (ignored, mark) in [
+        ("#[ignore]", "#[ignore"),
+        ("#[cfg_attr(unix, ignore)]", ", ignore)"),
+        ("#[cfg_attr(unix, ignore = \"slow\")]", ", ignore ="),
+    ] {
+        let text = format!("//! X.\n{ignored}\nfn f() {{}}\n");
+        check(&[("tests/x.rs", &text)], &[&format!("tests/x.rs:2: `{mark}` stays behind")]);
+    }
     check_code("base/x.rs", "fn f() { std::thread::sleep(x) }", &["2: `thread::sleep` stays behind"]);
 }
 
