@@ -12,6 +12,7 @@ use auth0_gateway::tenant::read::{Reader, ReaderOptions, Unset};
 use auth0_gateway::tenant::registry::Registry;
 use auth0_gateway::tenant::secrets::SecretSource;
 use clap::Args;
+use clap::builder::RangedU64ValueParser;
 use rand::rngs::StdRng;
 use rand::seq::SliceRandom;
 use rand::{RngExt, SeedableRng};
@@ -20,14 +21,18 @@ use rand::{RngExt, SeedableRng};
 #[derive(Debug, Args)]
 pub(crate) struct Lookup {
     /// How many tenants, each of two hosts and two clients.
-    #[arg(long, default_value_t = 10_000)]
+    #[arg(long, default_value_t = 10_000, value_parser = at_least_one())]
     tenants: usize,
     /// How many look-ups a round.
-    #[arg(long, default_value_t = 1_000_000)]
+    #[arg(long, default_value_t = 1_000_000, value_parser = at_least_one())]
     lookups: usize,
     /// How many rounds; the first is not counted.
-    #[arg(long, default_value_t = 7)]
+    #[arg(long, default_value_t = 7, value_parser = at_least_one())]
     rounds: usize,
+}
+
+fn at_least_one() -> RangedU64ValueParser<usize> {
+    RangedU64ValueParser::new().range(1..)
 }
 
 /// What a look-up asks for, parsed beforehand: parsing is measured apart.

@@ -87,6 +87,7 @@ impl Transport {
     }
 
     /// Sends a request and reads the whole answer.
+    #[expect(clippy::disallowed_methods, reason = "collects a Limited body")]
     pub async fn send(&self, request: Request<Full<Bytes>>, within: Duration) -> Result<RawReply, UpstreamError> {
         let is_https = request.uri().scheme() == Some(&http::uri::Scheme::HTTPS);
         let exchange = async {

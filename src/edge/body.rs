@@ -57,6 +57,7 @@ where
     parsed.map_err(BodyError::Parameters)
 }
 
+#[expect(clippy::disallowed_methods, reason = "collects a Limited body")]
 async fn read<B>(body: B, cap: usize) -> Result<Bytes, BodyError>
 where
     B: Body<Data = Bytes>,

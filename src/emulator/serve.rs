@@ -64,6 +64,7 @@ async fn connection(socket: TcpStream, peer: IpAddr, tenants: Arc<Tenants>) {
 }
 
 /// An error cuts the connection.
+#[expect(clippy::disallowed_methods, reason = "collects a Limited body")]
 async fn answer(tenants: &Tenants, request: Request<Incoming>, peer: IpAddr) -> io::Result<Response<CutBody>> {
     let (parts, body) = request.into_parts();
     let body = Limited::new(body, BODY_CAP).collect().await.map_err(io::Error::other)?.to_bytes();

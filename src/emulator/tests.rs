@@ -42,6 +42,7 @@ impl World {
         super::World::sample()
     }
 
+    #[expect(clippy::disallowed_methods, reason = "reads what the emulator answered to a test")]
     async fn send(&self, request: http::request::Builder, body: String) -> Answer {
         let request = request.body(Full::new(Bytes::from(body))).expect("is a request");
         let response: Response<hyper::body::Incoming> = self.http.request(request).await.expect("answers");

@@ -187,6 +187,7 @@ async fn is_closed(stream: &mut (impl AsyncRead + Unpin)) {
     assert_eq!(String::from_utf8_lossy(&rest), "");
 }
 
+#[expect(clippy::disallowed_methods, reason = "reads what this test itself answered")]
 async fn get_http2(
     sender: &mut http2::SendRequest<Empty<Bytes>>,
     path: &str,

@@ -92,14 +92,19 @@ pub struct RemovalGuard {
 pub enum Listing {
     /// Every file that is there.
     Files(Vec<Reading>),
-    /// It cannot be read, or is empty where it was not: nothing is believed to be gone.
-    Unreadable,
+    /// What could be read of a directory that is not believed: it cannot be read whole, or is empty where it was not. Additions and
+    /// changes count; what is missing keeps serving until its removal is accepted.
+    Doubtful(Vec<Reading>),
 }
 
 /// Applies what was read to what was known.
 pub fn apply(previous: &State, listing: Listing, guard: RemovalGuard, now: Timestamp) -> (State, Diff) {
-    let (mut files, gone) = merge(previous, listing);
-    let held = hold(previous, &gone, guard);
+    let (readings, is_doubtful) = match listing {
+        Listing::Files(readings) => (readings, false),
+        Listing::Doubtful(readings) => (readings, true),
+    };
+    let (mut files, gone) = merge(previous, readings);
+    let held = hold(previous, &gone, is_doubtful, guard);
     for file in &held {
         if let Some(known) = previous.files.get(file) {
             files.insert(Arc::clone(file), known.clone());
@@ -112,8 +117,7 @@ pub fn apply(previous: &State, listing: Listing, guard: RemovalGuard, now: Times
 }
 
 /// The files as they are now, each with what served before; and those that are gone.
-fn merge(previous: &State, listing: Listing) -> (BTreeMap<Arc<str>, FileState>, Vec<Arc<str>>) {
-    let Listing::Files(readings) = listing else { return (previous.files.clone(), Vec::new()) };
+fn merge(previous: &State, readings: Vec<Reading>) -> (BTreeMap<Arc<str>, FileState>, Vec<Arc<str>>) {
     let mut files = BTreeMap::new();
     for reading in readings {
         let known = previous.files.get(&reading.file);
@@ -127,12 +131,12 @@ fn merge(previous: &State, listing: Listing) -> (BTreeMap<Arc<str>, FileState>, 
 }
 
 /// Which of the files that are gone keep serving.
-fn hold(previous: &State, gone: &[Arc<str>], guard: RemovalGuard) -> Vec<Arc<str>> {
+fn hold(previous: &State, gone: &[Arc<str>], is_doubtful: bool, guard: RemovalGuard) -> Vec<Arc<str>> {
     let serves = |file: &&Arc<str>| previous.files.get(*file).is_some_and(|known| known.serving.is_some());
     let serving = previous.files.values().filter(|known| known.serving.is_some()).count();
     let leaving: Vec<Arc<str>> = gone.iter().filter(serves).cloned().collect();
     let is_mass = leaving.len() >= guard.at_least && leaving.len() * 100 > serving * usize::from(guard.at_most);
-    if is_mass && !guard.accepted { leaving } else { Vec::new() }
+    if (is_doubtful || is_mass) && !guard.accepted { leaving } else { Vec::new() }
 }
 
 fn diff(previous: &State, state: &State) -> Diff {

@@ -61,18 +61,16 @@ pub fn load(sources: &Sources, reader: &Reader, previous: &State) -> Loaded {
             Err(error) => unreadable = Some(format!("{}: {error}", directory.display())),
         }
     }
-    let was_empty = previous.files.is_empty();
-    if unreadable.is_some() || (files.is_empty() && !was_empty) {
-        let unreadable = unreadable.or_else(|| Some("the directory is empty".to_owned()));
-        return Loaded { listing: Listing::Unreadable, reader, defaults, unreadable };
-    }
+    let is_emptied = files.is_empty() && !previous.files.is_empty();
     let files: Vec<(Arc<str>, PathBuf)> = files.into_iter().collect();
     let mut readings = read_all(&files, &reader, previous);
     for reading in readings.iter_mut().filter(|reading| twice.contains(&reading.file)) {
         let problems = vec![problem(&reading.file, None, "", "two directories have a file of this name")];
         reading.outcome = Outcome::Bad { problems, claims: None };
     }
-    Loaded { listing: Listing::Files(readings), reader, defaults, unreadable: None }
+    let is_doubtful = unreadable.is_some() || is_emptied;
+    let listing = if is_doubtful { Listing::Doubtful(readings) } else { Listing::Files(readings) };
+    Loaded { listing, reader, defaults, unreadable }
 }
 
 /// Broken defaults change nobody: the reader before goes on, with what is wrong said aloud.
@@ -85,7 +83,9 @@ fn with_defaults(sources: &Sources, reader: &Reader) -> (Reader, Vec<Problem>) {
             Err(problems) => (reader.clone(), problems),
         },
         Err(error) if error.kind() == std::io::ErrorKind::NotFound && sources.defaults.is_none() => {
-            (reader.without_defaults(), Vec::new())
+            // A directory that is not there says nothing about its defaults: without them, every other file would read anew.
+            let is_there = path.parent().is_some_and(|directory| list(directory).is_ok());
+            (if is_there { reader.without_defaults() } else { reader.clone() }, Vec::new())
         }
         Err(_) => (reader.clone(), vec![problem(&name, None, "", "the defaults file cannot be read")]),
     }

@@ -1,6 +1,10 @@
 //! What stands in logs, metrics and `/tenants`: enough to work with, and nothing that opens anything.
 
-use crate::support::{World, WorldOptions, plain_tenant};
+use std::time::Duration;
+
+use auth0_gateway::emulator::{EndpointName, Fault};
+
+use crate::support::{World, WorldOptions, eventually, plain_tenant};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn no_secret_stands_in_any_log_metric_or_status() {
@@ -56,6 +60,29 @@ async fn every_request_leaves_one_access_line_that_says_what_happened() {
     }
     assert_eq!((line["status"].as_u64(), line["labels"]["team"].as_str()), (Some(403), Some("checkout")));
     assert!(line["ms"].as_f64().unwrap() >= line["upstream_ms"].as_f64().unwrap());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_caller_that_hangs_up_leaves_its_line_and_its_samples_too() {
+    let world = World::sample().await;
+    let auth0 = world.auth0("acme");
+    auth0.set_fault(EndpointName::Token, Fault { answer_delay: Duration::from_secs(30), ..Fault::default() });
+    {
+        let mut login = Box::pin(world.login("api", "app.acme.localhost", "user@acme.example", "Passw0rd-prod").send());
+        let underway = eventually("the login is under way", async || auth0.calls(EndpointName::Token) == 1);
+        tokio::select! { _ = &mut login => panic!("too early"), () = underway => {} }
+    }
+    let line = async || {
+        let text = world.log.text();
+        text.lines().filter(|line| line.contains("\"target\":\"access\"")).map(str::to_owned).collect::<Vec<_>>()
+    };
+    eventually("the line is written", async || !line().await.is_empty()).await;
+    let lines = line().await;
+    assert!(lines.len() == 1 && lines[0].contains("\"status\":499"), "{lines:?}");
+    let requests = "auth0_gateway_http_requests_total{code=\"499\",endpoint=\"token\",tenant=\"acme\"}";
+    let samples = "auth0_gateway_http_request_duration_seconds_count{endpoint=\"token\"}";
+    assert_eq!((world.metric(requests).await, world.metric(samples).await), (1, 1));
+    assert_eq!(world.metric("auth0_gateway_http_requests_in_flight").await, 0);
 }
 
 #[tokio::test(flavor = "multi_thread")]

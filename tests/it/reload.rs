@@ -145,6 +145,10 @@ async fn an_empty_directory_removes_nobody_until_it_is_accepted() {
     assert_eq!(world.reload().await.status, 422);
     assert_eq!(world.metric("auth0_gateway_config_directory_suspect").await, 1);
     assert_eq!(login(&world, "calm", "calm.example").await, 200);
+    let report = world.accept_removals().await;
+    assert_eq!((report.status.as_u16(), report.json()["removed"].as_array().unwrap().len()), (200, 2));
+    assert_eq!(world.metric("auth0_gateway_config_directory_suspect").await, 0);
+    assert_eq!(login(&world, "calm", "calm.example").await, 401);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,10 +1,13 @@
 //! The house rules that no compiler knows: which floor may reach which, how long a file may be, what every
-//! file says of itself, and which marks may not stay behind.
+//! file says of itself, which marks may not stay behind, and that the documents name what is there.
 //!
-//! The rules are data (`rules.rs`), the reader of sources is `source.rs`, and `teeth.rs` plants one of each
-//! violation in a tree of its own and demands that it is found: a check that cannot fail is none.
+//! The rules are data (`rules.rs`, `documents.rs`), the reader of sources is `source.rs` over `lexer.rs`, and
+//! `teeth.rs` plants one of each violation in a tree of its own and demands that it is found: a check that cannot
+//! fail is none.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on says so by panicking")]
 
+mod documents;
+mod lexer;
 mod rules;
 mod source;
 mod teeth;

@@ -3,10 +3,10 @@
 use std::fs;
 use std::path::Path;
 
+use crate::documents;
 use crate::source::Source;
 
-/// Which floors each floor may import. The composition (`app`, `cli`, `settings`, `main`, `lib`) may
-/// import all of them.
+/// Which floors each floor may import.
 const FLOORS: &[(&str, &[&str])] = &[
     ("base", &[]),
     ("oauth", &["base"]),
@@ -17,6 +17,7 @@ const FLOORS: &[(&str, &[&str])] = &[
     ("tenant", &["base", "oauth", "jwt", "telemetry", "watch"]),
     ("auth0", &["base", "oauth", "jwt", "telemetry", "tenant"]),
     ("session", &["base", "telemetry", "watch"]),
+    ("sync", &["base", "telemetry"]),
     ("cache", &["base", "oauth", "jwt", "telemetry", "tenant", "auth0"]),
     ("flow", &["base", "oauth", "jwt", "telemetry", "tenant", "auth0", "session", "sync", "cache"]),
     ("edge", &["base", "oauth", "telemetry", "tenant", "flow"]),
@@ -24,13 +25,16 @@ const FLOORS: &[(&str, &[&str])] = &[
     ("cli", &["app", "base", "edge", "emulator", "flow", "server", "settings", "telemetry", "tenant"]),
 ];
 
+/// The composition, which wires all floors together. What is neither here nor above has no place in the house yet.
+const COMPOSITION: &[&str] = &["app", "settings", "main", "lib"];
+
 /// Where a crate may be named: it is an implementation of that floor, and of no other.
 const CRATES: &[(&str, &[&str])] = &[
     ("hyper", &["server/", "edge/", "emulator/", "auth0/transport", "app.rs"]),
     ("hyper_util", &["server/", "edge/", "emulator/", "auth0/transport"]),
     ("hyper_rustls", &["auth0/transport"]),
     ("reqwest", &["auth0/transport"]),
-    ("notify", &["watch/", "server/", "app.rs"]),
+    ("notify", &["watch/"]),
     ("redis", &["session/"]),
     ("redb", &["session/"]),
     ("prometheus", &["telemetry/metrics"]),
@@ -38,11 +42,23 @@ const CRATES: &[(&str, &[&str])] = &[
 ];
 
 /// What may not stay behind, outside of tests.
-const MARKS: &[&str] =
-    &["todo!(", "unimplemented!(", "dbg!(", ".unwrap()", "#[allow(", "#![allow(", "println!(", "eprintln!(", "panic!("];
+const MARKS: &[&str] = &[
+    "todo!(",
+    "unimplemented!(",
+    "dbg!(",
+    ".unwrap()",
+    "#[allow(",
+    "#![allow(",
+    "print!(",
+    "println!(",
+    "eprintln!(",
+    "panic!(",
+    "use crate as ",
+    "extern crate self",
+];
 
 /// What may not stay behind anywhere.
-const MARKS_ANYWHERE: &[&str] = &["#[ignore", "thread::sleep"];
+const MARKS_ANYWHERE: &[&str] = &["#[ignore", ", ignore)", ", ignore =", "thread::sleep"];
 
 /// Words of work left over, in comments too. Put together here, so that this file is not its own finding.
 fn left_overs() -> [String; 4] {
@@ -52,27 +68,45 @@ fn left_overs() -> [String; 4] {
 /// A file is read in one sitting.
 const LONGEST: usize = 400;
 
+/// The one place where tests wait: it asks again until a condition holds or a deadline passes.
+const WAITS: &str = "tests/it/support/mod.rs";
+
 /// Everything that breaks a rule, as `path:line: what`.
 pub(crate) fn findings(root: &Path) -> Vec<String> {
     let mut findings = Vec::new();
-    let sources = read(root, "src");
+    let sources = read_floor_by_floor(root);
     assert!(!sources.is_empty(), "no source was read: that is no check");
     for source in &sources {
         findings.extend(imports(source));
         findings.extend(crates(source));
         findings.extend(form(source));
-        findings.extend(marks(source, MARKS, source.lines_before_tests()));
+        findings.extend(marks(source, MARKS, |line| !source.is_test(line)));
     }
     for source in sources.iter().chain(&read(root, "tests")).chain(&read(root, "bench")) {
         if !source.path.starts_with("tests/tidy/") {
-            findings.extend(marks(source, MARKS_ANYWHERE, usize::MAX));
+            findings.extend(marks(source, MARKS_ANYWHERE, |_| true));
             findings.extend(words(source));
             findings.extend(sleeps(source));
         }
     }
-    findings.extend(decisions(root));
+    findings.extend(documents::findings(root));
     findings.sort();
     findings
+}
+
+/// What is below `src`, with the files known that are tests as a whole.
+fn read_floor_by_floor(root: &Path) -> Vec<Source> {
+    let mut sources = read(root, "src");
+    let children: Vec<String> = sources.iter().flat_map(Source::test_children).collect();
+    for source in &mut sources {
+        let is_child = |child: &String| {
+            source.path.strip_prefix(child.as_str()).is_some_and(|rest| rest == ".rs" || rest.starts_with('/'))
+        };
+        if children.iter().any(is_child) {
+            source.make_a_test();
+        }
+    }
+    sources
 }
 
 fn read(root: &Path, folder: &str) -> Vec<Source> {
@@ -94,9 +128,17 @@ fn floor(path: &str) -> &str {
     path.strip_prefix("src/").unwrap_or(path).split(['/', '.']).next().unwrap_or_default()
 }
 
+/// Tests inside a file count too: a unit that needs an upper floor to be tested belongs there, or into `tests/it`.
 fn imports(source: &Source) -> Vec<String> {
     let own = floor(&source.path);
-    let Some((_, allowed)) = FLOORS.iter().find(|(name, _)| *name == own) else { return Vec::new() };
+    let allowed = FLOORS.iter().find(|(name, _)| *name == own).map(|(_, allowed)| *allowed);
+    let Some(allowed) = allowed else {
+        let is_known = COMPOSITION.contains(&own);
+        return (!is_known)
+            .then(|| format!("{}:1: `{own}` is no floor of the table", source.path))
+            .into_iter()
+            .collect();
+    };
     let mut findings = Vec::new();
     for (line, path) in source.crate_paths() {
         let target = path.split("::").next().unwrap_or_default();
@@ -114,19 +156,8 @@ fn crates(source: &Source) -> Vec<String> {
     let below = source.path.strip_prefix("src/").unwrap_or(&source.path);
     let mut findings = Vec::new();
     for (name, places) in CRATES.iter().filter(|(_, places)| !places.iter().any(|place| below.starts_with(place))) {
-        let named = format!("{name}::");
-        for (number, line) in source.code.lines().enumerate().take(source.lines_before_tests()) {
-            let is_named = line
-                .match_indices(&named)
-                .any(|(at, _)| !line[..at].ends_with(|it: char| it.is_alphanumeric() || it == '_' || it == ':'));
-            if is_named {
-                findings.push(format!(
-                    "{}:{}: `{name}` is named in {} alone",
-                    source.path,
-                    number + 1,
-                    places.join(", ")
-                ));
-            }
+        for line in source.lines_naming_crate(name).into_iter().filter(|line| !source.is_test(*line)) {
+            findings.push(format!("{}:{line}: `{name}` is named in {} alone", source.path, places.join(", ")));
         }
     }
     findings
@@ -138,9 +169,10 @@ fn form(source: &Source) -> Vec<String> {
     if !first.starts_with("//!") && !first.starts_with("#![doc") {
         findings.push(format!("{}:1: a file begins by saying what it owns (`//!`)", source.path));
     }
-    let lines = source.lines_before_tests();
-    if lines > LONGEST && !source.path.ends_with("/tests.rs") {
-        findings.push(format!("{}:{lines}: {lines} lines before its tests; {LONGEST} at the most", source.path));
+    let mut own = source.lines().filter(|(line, _)| !source.is_test(*line));
+    if let Some((line, _)) = own.nth(LONGEST) {
+        let lines = LONGEST + 1 + own.count();
+        findings.push(format!("{}:{line}: {lines} lines without its tests; {LONGEST} at the most", source.path));
     }
     for (number, line) in source.text.lines().enumerate() {
         if line.contains('\t') || line.ends_with(' ') {
@@ -150,13 +182,18 @@ fn form(source: &Source) -> Vec<String> {
     findings
 }
 
-fn marks(source: &Source, marks: &[&str], before: usize) -> Vec<String> {
-    let is_test = source.path.ends_with("tests.rs") || source.path.contains("/tests/");
-    let before = if is_test && before != usize::MAX { 0 } else { before };
-    let lines = source.code.lines().enumerate().take(before);
-    let found = lines
-        .flat_map(|(number, line)| marks.iter().filter(|mark| line.contains(**mark)).map(move |mark| (number, mark)));
-    found.map(|(number, mark)| format!("{}:{}: `{mark}` stays behind", source.path, number + 1)).collect()
+fn marks(source: &Source, marks: &[&str], counts: impl Fn(usize) -> bool) -> Vec<String> {
+    let lines = source.lines().filter(|(number, _)| counts(*number));
+    let found = lines.flat_map(|(number, line)| {
+        marks.iter().filter(move |mark| stands_in(line, mark)).map(move |mark| (number, mark))
+    });
+    found.map(|(number, mark)| format!("{}:{number}: `{mark}` stays behind", source.path)).collect()
+}
+
+/// Whether the mark stands in the line, and not as the end of a longer word.
+fn stands_in(line: &str, mark: &str) -> bool {
+    let mut places = line.match_indices(mark).map(|(at, _)| &line[..at]);
+    places.any(|before| !mark.starts_with(char::is_alphabetic) || !before.ends_with(char::is_alphanumeric))
 }
 
 fn words(source: &Source) -> Vec<String> {
@@ -168,30 +205,16 @@ fn words(source: &Source) -> Vec<String> {
         .collect()
 }
 
-/// Tests wait for a condition, in one place.
+/// Tests wait for a condition, in one place. Only tokio's paused clock may be slept on: it jumps.
 fn sleeps(source: &Source) -> Vec<String> {
-    if !source.path.starts_with("tests/") || source.path == "tests/it/support/mod.rs" {
-        return Vec::new();
-    }
-    let lines = source.code.lines().enumerate().filter(|(_, line)| line.contains("sleep("));
+    let is_integration = source.path.starts_with("tests/");
+    let is_paused = source.text.contains("start_paused = true");
+    let may_sleep = usize::from(source.path == WAITS);
+    let lines = source
+        .lines()
+        .filter(|(number, line)| line.contains("sleep(") && (is_integration || source.is_test(*number) && !is_paused));
     lines
-        .map(|(number, _)| format!("{}:{}: a test that sleeps; wait for a condition", source.path, number + 1))
+        .skip(may_sleep)
+        .map(|(number, _)| format!("{}:{number}: a test that sleeps; wait for a condition", source.path))
         .collect()
-}
-
-/// A decision says what was at stake, what was chosen and what it costs.
-fn decisions(root: &Path) -> Vec<String> {
-    let Ok(entries) = fs::read_dir(root.join("docs/decisions")) else { return Vec::new() };
-    let mut findings = Vec::new();
-    for entry in entries {
-        let path = entry.unwrap().path();
-        let text = fs::read_to_string(&path).unwrap();
-        for heading in ["## Context", "## Choice", "## Cost"] {
-            if !text.contains(heading) {
-                findings
-                    .push(format!("docs/decisions/{}:1: no `{heading}`", path.file_name().unwrap().to_string_lossy()));
-            }
-        }
-    }
-    findings
 }

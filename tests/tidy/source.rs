@@ -1,4 +1,6 @@
-//! Reads a source file: its text with comments and strings blanked, and the paths it names.
+//! Reads a source file: its code with comments and strings blanked, the paths it names, the lines that are tests.
+
+use crate::lexer;
 
 /// A source file, read.
 pub(crate) struct Source {
@@ -8,122 +10,132 @@ pub(crate) struct Source {
     pub(crate) text: String,
     /// The same with comments and strings blanked, line by line.
     pub(crate) code: String,
+    /// Line numbers (from 1) of items under `#[cfg(test)]`, attribute included. Only those: what follows such
+    /// an item is the gateway's own code again.
+    tests: Vec<std::ops::RangeInclusive<usize>>,
 }
 
 impl Source {
     pub(crate) fn new(path: String, text: String) -> Self {
-        Self { code: blank(&text), path, text }
+        let code = lexer::blank(&text);
+        let items = lexer::test_items(&code);
+        let tests = items.into_iter().map(|item| line_of(&code, item.start)..=line_of(&code, item.end)).collect();
+        Self { path, text, code, tests }
     }
 
-    /// Everything that follows `crate::` with its line: `tenant::model`, also out of groups.
+    /// The whole file is a test: `golden.rs` where its parent says `#[cfg(test)] mod golden;`.
+    pub(crate) fn make_a_test(&mut self) {
+        self.tests = std::iter::once(1..=usize::MAX).collect();
+    }
+
+    pub(crate) fn is_test(&self, line: usize) -> bool {
+        self.tests.iter().any(|lines| lines.contains(&line))
+    }
+
+    /// Lines of code with their numbers.
+    pub(crate) fn lines(&self) -> impl Iterator<Item = (usize, &str)> {
+        self.code.lines().enumerate().map(|(at, line)| (at + 1, line))
+    }
+
+    /// Where a child module `name` of this file stands: a file, or a folder with all below it.
+    fn child(&self, name: &str) -> String {
+        let (folder, file) = self.path.rsplit_once('/').unwrap_or(("", &self.path));
+        match file {
+            "mod.rs" | "lib.rs" | "main.rs" => format!("{folder}/{name}"),
+            _ => format!("{folder}/{}/{name}", file.trim_end_matches(".rs")),
+        }
+    }
+
+    /// The places of child modules that are tests as a whole.
+    pub(crate) fn test_children(&self) -> Vec<String> {
+        let items = lexer::test_items(&self.code).into_iter().filter_map(|item| {
+            let item = self.code[item].trim_end().strip_suffix(';')?.trim_end();
+            let (before, name) = item.rsplit_once(char::is_whitespace)?;
+            before.trim_end().ends_with("mod").then(|| self.child(name))
+        });
+        items.collect()
+    }
+
+    /// Every path into the crate with the line it stands in, as `tenant::model`: after `crate::` and `$crate::`, out of
+    /// groups too, and through a chain of `super::` that climbs to the root.
     pub(crate) fn crate_paths(&self) -> Vec<(usize, String)> {
         let mut found = Vec::new();
-        for (at, _) in self.code.match_indices("crate::") {
-            let before = self.code[..at].chars().next_back();
-            if before.is_some_and(|before| before.is_alphanumeric() || before == '_' || before == '$') {
-                continue;
-            }
-            let line = self.code[..at].matches('\n').count() + 1;
-            let rest = &self.code[at + "crate::".len()..];
-            for path in expand(rest) {
-                found.push((line, path));
+        for at in self.words("crate") {
+            if let Some(rest) = after_colons(&self.code, at + "crate".len()) {
+                lexer::expand(&self.code, rest, String::new(), &mut found);
             }
         }
-        found
-    }
-
-    /// The lines before the file's own tests.
-    pub(crate) fn lines_before_tests(&self) -> usize {
-        self.text.lines().take_while(|line| *line != "#[cfg(test)]").count()
-    }
-}
-
-/// `a::b::c;` is one path; `{a, b::{c, d}}` is three.
-fn expand(rest: &str) -> Vec<String> {
-    let rest = rest.trim_start();
-    let Some(group) = rest.strip_prefix('{') else {
-        let end = rest.find(|it: char| !(it.is_alphanumeric() || it == '_' || it == ':')).unwrap_or(rest.len());
-        let (path, after) = rest.split_at(end);
-        let path = path.trim_end_matches(':');
-        return if after.starts_with('{') {
-            expand(after).into_iter().map(|tail| format!("{path}::{tail}")).collect()
-        } else {
-            vec![path.to_owned()]
-        };
-    };
-    let (mut depth, mut start, mut members) = (0, 0, Vec::new());
-    for (at, letter) in group.char_indices() {
-        match letter {
-            '{' => depth += 1,
-            '}' if depth == 0 => {
-                members.push(&group[start..at]);
-                break;
+        for at in self.words("super").filter(|at| !self.code[..*at].trim_end().ends_with("super::")) {
+            let (mut climbed, mut rest) = (0, at);
+            while let Some(next) =
+                self.code[rest..].strip_prefix("super").and_then(|_| after_colons(&self.code, rest + 5))
+            {
+                (climbed, rest) = (climbed + 1, next);
             }
-            '}' => depth -= 1,
-            ',' if depth == 0 => {
-                members.push(&group[start..at]);
-                start = at + 1;
+            if climbed == self.depth(at) {
+                lexer::expand(&self.code, rest, String::new(), &mut found);
             }
-            _ => {}
         }
+        found.into_iter().map(|(at, path)| (line_of(&self.code, at), path)).collect()
     }
-    members.into_iter().filter(|member| !member.trim().is_empty()).flat_map(expand).collect()
-}
 
-/// Comments and strings become spaces; line ends stay, so that lines keep their numbers.
-fn blank(text: &str) -> String {
-    let bytes = text.as_bytes();
-    let mut out = String::with_capacity(text.len());
-    let mut at = 0;
-    while at < bytes.len() {
-        let rest = &text[at..];
-        let skip = if rest.starts_with("//") {
-            rest.find('\n').unwrap_or(rest.len())
-        } else if rest.starts_with("/*") {
-            rest.find("*/").map_or(rest.len(), |end| end + 2)
-        } else if let Some(length) = raw_string(rest) {
-            length
-        } else if rest.starts_with('"') {
-            string(rest)
-        } else {
-            letter_literal(rest).unwrap_or_default()
-        };
-        if skip == 0 {
-            let letter = rest.chars().next().unwrap();
-            out.push(letter);
-            at += letter.len_utf8();
-        } else {
-            out.extend(rest[..skip].chars().map(|letter| if letter == '\n' { '\n' } else { ' ' }));
-            at += skip;
-        }
+    /// Lines in which a crate `name` is named: `name::…`, `::name::…`, `use name as other`. Not where `name` is a module
+    /// of ours.
+    pub(crate) fn lines_naming_crate(&self, name: &str) -> Vec<usize> {
+        let is_ours = self.crate_paths().iter().any(|(_, path)| path.split("::").any(|part| part == name))
+            || self.words(name).any(|at| {
+                let before = self.code[..at].trim_end();
+                before.ends_with("mod") || before.ends_with("super::") || before.ends_with("self::")
+            });
+        let named = self.words(name).filter(|at| {
+            let before = self.code[..*at].trim_end();
+            let parent = before
+                .strip_suffix("::")
+                .map(|it| it.ends_with(|it: char| it.is_alphanumeric() || it == '_' || it == '>'));
+            let is_absolute = parent == Some(false);
+            let is_path = after_colons(&self.code, at + name.len()).is_some();
+            let is_renamed = self.code[at + name.len()..].starts_with(" as ");
+            let is_imported = before.ends_with("use")
+                || before.ends_with("extern crate")
+                || is_absolute
+                || is_renamed
+                || is_in_bare_group(before);
+            parent != Some(true) && (is_path || is_imported) && (is_absolute || !is_ours)
+        });
+        named.map(|at| line_of(&self.code, at)).collect()
     }
-    out
-}
 
-fn string(rest: &str) -> usize {
-    let mut escaped = false;
-    for (at, letter) in rest.char_indices().skip(1) {
-        match letter {
-            _ if escaped => escaped = false,
-            '\\' => escaped = true,
-            '"' => return at + 1,
-            _ => {}
-        }
+    /// Where `word` stands alone.
+    fn words(&self, word: &str) -> impl Iterator<Item = usize> {
+        let is_letter = |it: char| it.is_alphanumeric() || it == '_';
+        self.code.match_indices(word).map(|(at, _)| at).filter(move |at| {
+            !self.code[..*at].ends_with(is_letter) && !self.code[at + word.len()..].starts_with(is_letter)
+        })
     }
-    rest.len()
+
+    /// How many modules lie between the crate's root and the code at `at`.
+    fn depth(&self, at: usize) -> usize {
+        let below = self.path.strip_prefix("src/").unwrap_or(&self.path).trim_end_matches(".rs");
+        let parts = below.split('/').filter(|part| !["mod", "lib", "main"].contains(part)).count();
+        parts + lexer::open_modules(&self.code[..at])
+    }
 }
 
-fn raw_string(rest: &str) -> Option<usize> {
-    let hashes = rest.strip_prefix('r')?.bytes().take_while(|byte| *byte == b'#').count();
-    let body = rest.get(1 + hashes..)?.strip_prefix('"')?;
-    let close = format!("\"{}", "#".repeat(hashes));
-    Some(1 + hashes + 1 + body.find(&close)? + close.len())
+/// Where a path goes on behind `::`.
+fn after_colons(code: &str, at: usize) -> Option<usize> {
+    let rest = &code[at..];
+    let trimmed = rest.trim_start().strip_prefix("::")?;
+    Some(code.len() - trimmed.len())
 }
 
-/// `'x'` and `'\n'`, and no lifetime.
-fn letter_literal(rest: &str) -> Option<usize> {
-    let body = rest.strip_prefix('\'')?;
-    let first = body.chars().next()?;
-    let length = if first == '\\' { 1 + body[1..].chars().next()?.len_utf8() } else { first.len_utf8() };
-    body.get(length..)?.starts_with('\'').then_some(length + 2)
+/// Whether the code ends at the first level of `use {`, where a member is the root of its own path.
+fn is_in_bare_group(before: &str) -> bool {
+    let statement = before.rsplit(';').next().unwrap_or_default();
+    statement.rsplit_once("use {").is_some_and(|(_, group)| {
+        group.matches('{').count() == group.matches('}').count() && (group.is_empty() || group.ends_with(','))
+    })
+}
+
+fn line_of(code: &str, at: usize) -> usize {
+    code[..at].matches('\n').count() + 1
 }

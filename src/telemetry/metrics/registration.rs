@@ -190,6 +190,7 @@ fn opts(name: &str, help: &str) -> Opts {
     Opts::new(name, help).namespace("auth0_gateway")
 }
 
+#[expect(clippy::disallowed_methods, reason = "the one place that registers families")]
 fn registered<C: Collector + Clone + 'static>(registry: &Registry, family: C) -> Result<C, prometheus::Error> {
     registry.register(Box::new(family.clone()))?;
     Ok(family)
@@ -219,6 +220,7 @@ fn build_info(registry: &Registry) -> Result<(), prometheus::Error> {
 }
 
 #[cfg(target_os = "linux")]
+#[expect(clippy::disallowed_methods, reason = "the one place that registers families")]
 fn process(registry: &Registry) -> Result<(), prometheus::Error> {
     registry.register(Box::new(prometheus::process_collector::ProcessCollector::for_self()))
 }

@@ -147,8 +147,9 @@ fn a_mass_removal_is_held_until_it_is_accepted() {
     let (state, diff) = step(&state, &rest);
     assert_eq!((diff.held.len(), names(&diff.added)), (6, vec!["new.yaml"]));
     assert_eq!(who(&state, "t9.example").as_deref(), Ok("x"));
-    let (state, diff) = apply(&state, Listing::Unreadable, GUARD, Timestamp::UNIX_EPOCH);
-    assert_eq!((diff.removed.len(), who(&state, "t9.example").as_deref()), (0, Ok("x")));
+    let (state, diff) = apply(&state, Listing::Doubtful(Vec::new()), GUARD, Timestamp::UNIX_EPOCH);
+    assert_eq!((diff.removed.len(), diff.held.len()), (0, 11), "nobody goes while the directory is not believed");
+    assert_eq!(who(&state, "t9.example").as_deref(), Ok("x"));
     let readings = rest
         .iter()
         .map(|(file, text)| reader().read(file, text.as_bytes(), file.split('.').next().unwrap_or_default()));
@@ -158,6 +159,12 @@ fn a_mass_removal_is_held_until_it_is_accepted() {
     let (_, diff) =
         step(&state, &[("new.yaml", text("new.example", "n")), ten[0].clone(), ten[1].clone(), ten[2].clone()]);
     assert_eq!(names(&diff.removed), ["t3.yaml"], "few may go at any time");
+    let (state, diff) = apply(&state, Listing::Doubtful(Vec::new()), accepted, Timestamp::UNIX_EPOCH);
+    assert_eq!(
+        (diff.removed.len(), diff.held.len(), state.registry().tenants().len()),
+        (5, 0, 0),
+        "and all, where they said so"
+    );
 }
 
 proptest! {

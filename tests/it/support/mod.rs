@@ -186,6 +186,11 @@ impl World {
         self.ops("POST", "/-/reload").send().await
     }
 
+    /// Looks at the files at once, and lets go whoever is gone from them.
+    pub async fn accept_removals(&self) -> Answer {
+        self.ops("POST", "/-/reload?accept=removals").send().await
+    }
+
     /// The state of a file in `/tenants`.
     pub async fn state(&self, file: &str) -> String {
         let status = self.ops("GET", "/tenants").send().await.json();
