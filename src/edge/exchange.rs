@@ -193,8 +193,8 @@ impl Drop for Exchange<'_> {
         let Observer { metrics, log, clock, .. } = self.observer;
         let took = clock.instant().saturating_duration_since(self.began);
         // A panic unwinds through here, and the server answers it.
-        let unanswered = if std::thread::panicking() { PANICKED } else { HUNG_UP };
-        let status = self.status.unwrap_or(unanswered);
+        let unanswered = if std::thread::panicking() { (PANICKED, "panicked") } else { (HUNG_UP, "hung_up") };
+        let (status, outcome) = self.status.map_or(unanswered, |status| (status, "ok"));
         metrics.in_flight(-1);
         metrics.request(self.tenant.as_ref().map(|tenant| &tenant.name), self.endpoint, status, took);
         log.write(&AccessLine {
@@ -206,7 +206,7 @@ impl Drop for Exchange<'_> {
             client_type: self.client.as_ref().map(|client| client.client_type.as_str()),
             endpoint: self.endpoint,
             status,
-            outcome: self.outcome.as_ref().map_or("ok", |(code, _)| code),
+            outcome: self.outcome.as_ref().map_or(outcome, |(code, _)| code),
             cause: self.outcome.as_ref().map(|(_, cause)| cause.as_str()),
             took,
             upstream: self.upstream.as_ref().map(UpstreamTime::total),

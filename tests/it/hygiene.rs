@@ -78,7 +78,7 @@ async fn a_caller_that_hangs_up_leaves_its_line_and_its_samples_too() {
     };
     eventually("the line is written", async || !line().await.is_empty()).await;
     let lines = line().await;
-    assert!(lines.len() == 1 && lines[0].contains("\"status\":499"), "{lines:?}");
+    assert!(lines.len() == 1 && lines[0].contains("\"status\":499,\"outcome\":\"hung_up\""), "{lines:?}");
     let requests = "auth0_gateway_http_requests_total{code=\"499\",endpoint=\"token\",tenant=\"acme\"}";
     let samples = "auth0_gateway_http_request_duration_seconds_count{endpoint=\"token\"}";
     assert_eq!((world.metric(requests).await, world.metric(samples).await), (1, 1));
