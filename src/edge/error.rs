@@ -10,6 +10,7 @@ use super::reply::{self, Reply};
 use super::request::RequestError;
 use super::route::NoRoute;
 use crate::flow::logout::LogoutError;
+use crate::flow::policy::PolicyError;
 use crate::flow::refresh::RefreshError;
 use crate::flow::session::SessionError;
 use crate::flow::token::TokenError;
@@ -104,7 +105,7 @@ impl Failure {
         }
         let Public { status, code, text, retry_after } = self.public();
         let reply = match self {
-            Self::Token(TokenError::ConnectionAmbiguous { allowed }) => {
+            Self::Token(TokenError::Policy(PolicyError::ConnectionAmbiguous { allowed })) => {
                 let names: Vec<&str> = allowed.iter().map(crate::base::id::ConnectionName::as_str).collect();
                 reply::error(status, code, &format!("{text}: {}", names.join(", ")))
             }
@@ -271,22 +272,11 @@ fn token_request(error: TokenRequestError) -> Public {
 }
 
 fn token(error: &TokenError) -> Public {
-    let bad = |code, text| public(StatusCode::BAD_REQUEST, code, text);
     match error {
-        TokenError::GrantNotAllowed => bad(ErrorCode::UnauthorizedClient, "the client may not use this grant type"),
+        TokenError::Policy(error) => policy(error),
         TokenError::CallerRejected => {
             public(StatusCode::UNAUTHORIZED, ErrorCode::InvalidClient, "the caller did not authenticate")
         }
-        TokenError::ScopeNotAllowed => bad(ErrorCode::InvalidScope, "a scope is not allowed for the client"),
-        TokenError::TokensNotAllowed => bad(
-            ErrorCode::InvalidScope,
-            "the client answers with a session and never with tokens: ask for the scope website",
-        ),
-        TokenError::AudienceNotAllowed => bad(ErrorCode::InvalidTarget, "the audience is not allowed for the client"),
-        TokenError::ConnectionNotAllowed => {
-            public(StatusCode::FORBIDDEN, ErrorCode::AccessDenied, "the connection is not allowed here")
-        }
-        TokenError::ConnectionAmbiguous { .. } => bad(ErrorCode::InvalidRequest, "name a connection, one of"),
         TokenError::Environment(_) => {
             public(StatusCode::UNAUTHORIZED, ErrorCode::AccessDenied, "the login does not count on this host")
         }
@@ -301,6 +291,23 @@ fn token(error: &TokenError) -> Public {
         TokenError::Aborted => {
             public(StatusCode::INTERNAL_SERVER_ERROR, ErrorCode::ServerError, "the request could not be finished")
         }
+    }
+}
+
+fn policy(error: &PolicyError) -> Public {
+    let bad = |code, text| public(StatusCode::BAD_REQUEST, code, text);
+    match error {
+        PolicyError::GrantNotAllowed => bad(ErrorCode::UnauthorizedClient, "the client may not use this grant type"),
+        PolicyError::ScopeNotAllowed => bad(ErrorCode::InvalidScope, "a scope is not allowed for the client"),
+        PolicyError::TokensNotAllowed => bad(
+            ErrorCode::InvalidScope,
+            "the client answers with a session and never with tokens: ask for the scope website",
+        ),
+        PolicyError::AudienceNotAllowed => bad(ErrorCode::InvalidTarget, "the audience is not allowed for the client"),
+        PolicyError::ConnectionNotAllowed => {
+            public(StatusCode::FORBIDDEN, ErrorCode::AccessDenied, "the connection is not allowed here")
+        }
+        PolicyError::ConnectionAmbiguous { .. } => bad(ErrorCode::InvalidRequest, "name a connection, one of"),
     }
 }
 

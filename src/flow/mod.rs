@@ -7,6 +7,7 @@ pub mod claims;
 pub mod environment;
 pub mod id_token;
 pub mod logout;
+pub mod policy;
 pub mod refresh;
 pub mod session;
 pub mod status;

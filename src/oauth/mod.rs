@@ -2,9 +2,11 @@
 //!
 //! Pure values and parsers. Nothing here knows a tenant, a socket or Auth0's habits.
 
+pub mod authorize;
 pub mod error;
 pub mod grant;
 pub mod parameters;
+pub mod pkce;
 pub mod reply;
 pub mod request;
 pub mod scope;

@@ -6,6 +6,7 @@
 pub mod conformance;
 pub mod memory;
 pub mod observed;
+pub mod ring;
 
 use std::fmt;
 use std::future::Future;

@@ -3,8 +3,8 @@
 //! Allowed for this client? → scope, audience, connection → what the grant sends → Auth0 → ID token
 //! verified, environment admitted → tokens or a session.
 
+mod admission;
 mod grant;
-mod policy;
 
 use std::sync::Arc;
 
@@ -12,6 +12,7 @@ use jiff::Timestamp;
 
 use super::environment::{EnvironmentError, Proof};
 use super::id_token::{self, Asked, IdTokenError};
+use super::policy::PolicyError;
 use super::refresh::{self, RefreshError};
 use super::session::{self, Login};
 use super::{Call, Services};
@@ -30,30 +31,12 @@ use crate::telemetry::metrics::LoginResult;
 /// Why there are no tokens.
 #[derive(Debug, thiserror::Error)]
 pub enum TokenError {
-    /// The client's `grants` do not list it.
-    #[error("the client may not use this grant")]
-    GrantNotAllowed,
+    /// The client's file does not allow it.
+    #[error(transparent)]
+    Policy(#[from] PolicyError),
     /// The client demands that its callers authenticate, and this one did not.
     #[error("the caller did not authenticate")]
     CallerRejected,
-    /// A scope beyond the client's.
-    #[error("a scope is not allowed for the client")]
-    ScopeNotAllowed,
-    /// A cookie client was asked for tokens.
-    #[error("the client answers with a session: ask for the scope `website`")]
-    TokensNotAllowed,
-    /// An audience that is not the client's.
-    #[error("the audience is not allowed for the client")]
-    AudienceNotAllowed,
-    /// A connection that is unknown, not the client's or not the host's.
-    #[error("the connection is not allowed here")]
-    ConnectionNotAllowed,
-    /// Several could be meant.
-    #[error("several connections could be meant")]
-    ConnectionAmbiguous {
-        /// The ones to choose from.
-        allowed: Vec<ConnectionName>,
-    },
     /// The login does not count on this host.
     #[error("the login does not count on this host")]
     Environment(#[source] EnvironmentError),
@@ -169,7 +152,8 @@ struct Exchange {
 
 impl Exchange {
     async fn run(self, request: TokenRequest, caller: Caller) -> Result<Answer, TokenError> {
-        let wish = policy::admit(&self.call, &request, &caller)?;
+        admission::admit(&self.call, request.grant.grant_type(), &caller)?;
+        let wish = admission::wish(&self.call, &request)?;
         if let GrantRequest::RefreshToken { refresh_token } = request.grant {
             return self.refresh(refresh_token, request.scope.as_ref(), wish).await;
         }
