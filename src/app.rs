@@ -1,8 +1,10 @@
 //! The gateway put together: the one place that names every concrete part.
 
+mod sessions;
+mod tenants;
+
 use std::io;
 use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -32,21 +34,15 @@ use crate::server::connection::{ConnectionInfo, ConnectionOptions, Peer};
 use crate::server::listener::{Listener, ServerContext, serve};
 use crate::server::notify::{self, ServiceState};
 use crate::server::shutdown::{Outcome, Phase, Reloads, Shutdown, ShutdownTimes, Signals};
-use crate::session::SessionStore;
-use crate::session::memory::MemoryStore;
-use crate::session::observed::ObservedStore;
-use crate::settings::{ServeSettings, environment};
+use crate::settings::ServeSettings;
 use crate::telemetry::access::{AccessLog, PersonalData};
 use crate::telemetry::log::Lines;
-use crate::telemetry::metrics::{Metrics, StoreBackend};
-use crate::tenant::load::Sources;
-use crate::tenant::read::{EmulatorOverride, Reader, ReaderOptions, Unset};
-use crate::tenant::reload::{ReloadOptions, ReloadReport, Reloader, Removals};
-use crate::tenant::secrets::SecretSource;
+use crate::telemetry::metrics::Metrics;
+use crate::tenant::read::{EmulatorOverride, Reader};
+use crate::tenant::reload::{Reloader, Removals};
 use crate::watch::{self, Watch, WatchTimes};
-
-/// How often what is over is dropped from the session store.
-const SWEEP_EVERY: Duration = Duration::from_secs(60);
+use sessions::{SessionKeys, session_store, sweep};
+use tenants::{accept, follow, reader_options, reload_options, watched};
 
 /// What a gateway is made of beside its settings: real in a process, movable in a test.
 #[derive(Debug)]
@@ -122,21 +118,15 @@ impl Gateway {
             shutdown.closing().clone(),
         );
         accept(settings, &reloader.reload(Removals::Guarded).await)?;
-        follow(&reloader, changes, &shutdown);
-        let services = Arc::new(services(settings, &shutdown, (&clock, &random, &metrics))?);
+        let keys = SessionKeys::open(settings.session_keys.as_deref(), &*random)?;
+        let services = Arc::new(services(settings, &keys, &shutdown, (&clock, &random, &metrics))?);
+        follow(&reloader, keys, changes, &shutdown);
         sweep(&services, &shutdown);
         let started = Arc::new(AtomicBool::new(false));
         let public_listener = bind(settings.public_address()).await?;
         let ops_listener = bind(&settings.ops_listen).await?;
         let (public, ops) = (public_listener.local_addr(), ops_listener.local_addr());
         let readiness = readiness(&started, &shutdown);
-        let observer = Observer {
-            metrics: Arc::clone(&metrics),
-            log: access_log(settings, lines.clone(), &*random)?,
-            clock: Arc::clone(&clock),
-            random: Arc::clone(&random),
-            untrusted: UntrustedPeers::default(),
-        };
         let edge = PublicService {
             services: Arc::clone(&services),
             registry: reloader.handle(),
@@ -146,7 +136,7 @@ impl Gateway {
                 prefix: settings.prefix().into(),
                 plain_cookies_on_loopback: is_dev,
             },
-            observer,
+            observer: observer(settings, lines.clone(), (&clock, &random, &metrics))?,
             readiness: readiness.clone(),
         };
         let ops_service = OpsService {
@@ -186,77 +176,11 @@ impl Gateway {
     }
 }
 
-fn reader_options(settings: &ServeSettings, emulator: Option<EmulatorOverride>) -> ReaderOptions {
-    let secrets = SecretSource {
-        directory: settings.secrets_dir.clone(),
-        prefixes: settings.secrets_env_prefixes.clone(),
-        environment: Arc::new(environment),
-    };
-    ReaderOptions { secrets, unset: Unset::Error, allow_upstream: settings.allow_upstream.clone(), emulator }
-}
-
-fn reload_options(settings: &ServeSettings) -> ReloadOptions {
-    ReloadOptions {
-        sources: Sources { directories: settings.tenants.clone(), defaults: settings.defaults.clone() },
-        max_removed: settings.max_removed,
-        metrics_tenants: settings.metrics_tenants,
-    }
-}
-
-/// The directories of tenants, the defaults file, the directory of secrets.
-fn watched(settings: &ServeSettings) -> Vec<PathBuf> {
-    let mut paths = settings.tenants.clone();
-    paths.extend(settings.defaults.clone());
-    paths.extend(settings.secrets_dir.clone());
-    paths
-}
-
-/// Whether the first load is good enough to serve.
-fn accept(settings: &ServeSettings, report: &ReloadReport) -> Result<(), StartError> {
-    let refuse = |why: String| Err(StartError::Configuration(why));
-    if let Some(why) = &report.unreadable {
-        return refuse(format!("the tenant directory cannot be read: {why}"));
-    }
-    if report.files == 0 {
-        return refuse(
-            "there is no tenant file; `auth0-gateway dev` needs none, `--tenants DIR` names a directory".to_owned(),
-        );
-    }
-    if settings.strict && !report.is_clean() {
-        return refuse(format!(
-            "{} of {} tenant files are bad, and --strict was given; see the log, or `auth0-gateway check`",
-            report.files - report.valid,
-            report.files
-        ));
-    }
-    if report.valid * 100 < report.files * usize::from(settings.min_valid) {
-        return refuse(format!(
-            "{} of {} tenant files are valid, which is less than --min-valid {}; see the log, or `auth0-gateway check`",
-            report.valid, report.files, settings.min_valid
-        ));
-    }
-    Ok(())
-}
-
-/// Reloads on every "look again".
-fn follow(reloader: &Arc<Reloader>, mut changes: tokio::sync::watch::Receiver<u64>, shutdown: &Shutdown) {
-    let (reloader, closing) = (Arc::clone(reloader), shutdown.closing().clone());
-    shutdown.tracker().spawn(async move {
-        tokio::select! {
-            () = async {
-                while changes.changed().await.is_ok() {
-                    reloader.reload(Removals::Guarded).await;
-                }
-            } => {}
-            () = closing.cancelled() => {}
-        }
-    });
-}
-
 type Ambient<'a> = (&'a Arc<dyn Clock>, &'a Arc<dyn Random>, &'a Arc<Metrics>);
 
 fn services(
     settings: &ServeSettings,
+    keys: &SessionKeys,
     shutdown: &Shutdown,
     (clock, random, metrics): Ambient<'_>,
 ) -> Result<Services, StartError> {
@@ -269,6 +193,7 @@ fn services(
         keys: KeySets::new(auth0.clone(), Arc::clone(metrics), Arc::clone(clock), tasks.clone()),
         auth0,
         userinfo: userinfo::Caches::new(clock),
+        ring: Arc::clone(&keys.ring),
         sessions: session_store(&settings.sessions, (clock, random, metrics))?,
         refreshes: refresh::Refreshes::default(),
         clock: Arc::clone(clock),
@@ -278,38 +203,24 @@ fn services(
     })
 }
 
-fn session_store(url: &str, (clock, random, metrics): Ambient<'_>) -> Result<Arc<dyn SessionStore>, StartError> {
-    if url != "memory:" {
-        let scheme = url.split(':').next().unwrap_or_default();
-        return Err(StartError::Configuration(format!(
-            "--sessions {scheme}: is not there yet; today sessions are kept in `memory:` alone"
-        )));
-    }
-    let store = Arc::new(MemoryStore::new(Arc::clone(clock), mac_key(&**random)));
-    Ok(Arc::new(ObservedStore::new(store, StoreBackend::Memory, Arc::clone(clock), Arc::clone(metrics))))
-}
-
 fn mac_key(random: &dyn Random) -> MacKey {
     let mut bytes = [0u8; 32];
     random.fill(&mut bytes);
     MacKey::new(&bytes)
 }
 
-fn sweep(services: &Arc<Services>, shutdown: &Shutdown) {
-    let (services, closing) = (Arc::clone(services), shutdown.closing().clone());
-    shutdown.tracker().spawn(async move {
-        let mut every = tokio::time::interval(SWEEP_EVERY);
-        loop {
-            tokio::select! {
-                _ = every.tick() => {
-                    if let Err(error) = services.sessions.sweep().await {
-                        tracing::warn!(%error, "sessions that are over could not be swept");
-                    }
-                }
-                () = closing.cancelled() => return,
-            }
-        }
-    });
+fn observer(
+    settings: &ServeSettings,
+    lines: Lines,
+    (clock, random, metrics): Ambient<'_>,
+) -> Result<Observer, StartError> {
+    Ok(Observer {
+        metrics: Arc::clone(metrics),
+        log: access_log(settings, lines, &**random)?,
+        clock: Arc::clone(clock),
+        random: Arc::clone(random),
+        untrusted: UntrustedPeers::default(),
+    })
 }
 
 fn readiness(started: &Arc<AtomicBool>, shutdown: &Shutdown) -> Readiness {

@@ -114,6 +114,11 @@ pub struct ServeSettings {
     )]
     pub sessions: String,
 
+    /// Keys that seal what browsers carry, one a line (`openssl rand -base64 32`): the first seals, all open. Read
+    /// again when it changes. Replicas share it. Without it, a key that ends with the process.
+    #[arg(long, env = "AUTH0_GATEWAY_SESSION_KEYS", value_name = "FILE", help_heading = "Sessions")]
+    pub session_keys: Option<PathBuf>,
+
     /// Which requests leave an access line: `all`, `errors`, `off` or `1/N`.
     #[arg(
         long,

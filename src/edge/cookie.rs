@@ -22,12 +22,9 @@ pub enum Found<'a> {
 
 /// Looks the name up. Names compare byte by byte (RFC 6265 §5.4).
 pub fn find<'a>(headers: &'a HeaderMap, name: &str) -> Found<'a> {
-    let texts = headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok());
-    let pairs = texts.flat_map(|text| text.split(';')).take(MOST_PAIRS);
     let mut found = Found::None;
-    for (key, value) in pairs.filter_map(|pair| pair.split_once('=')) {
-        if key.trim_ascii() == name {
-            let value = value.trim_ascii();
+    for (key, value) in pairs(headers) {
+        if key == name {
             match found {
                 Found::None => found = Found::One(value),
                 Found::One(before) if before == value => {}
@@ -36,6 +33,13 @@ pub fn find<'a>(headers: &'a HeaderMap, name: &str) -> Found<'a> {
         }
     }
     found
+}
+
+/// Names and values, in the order sent.
+pub(super) fn pairs(headers: &HeaderMap) -> impl Iterator<Item = (&str, &str)> {
+    let texts = headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok());
+    let pairs = texts.flat_map(|text| text.split(';')).take(MOST_PAIRS).filter_map(|pair| pair.split_once('='));
+    pairs.map(|(name, value)| (name.trim_ascii(), value.trim_ascii()))
 }
 
 /// Whether a cookie may go over plain http: in `dev` on loopback, nowhere else.

@@ -12,3 +12,4 @@ pub mod reply;
 pub mod request;
 pub mod route;
 pub mod service;
+pub mod transaction_cookie;

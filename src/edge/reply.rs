@@ -5,6 +5,7 @@ use http::{HeaderValue, Response, StatusCode, header};
 use http_body_util::Full;
 use serde::Serialize;
 
+use super::error::Failure;
 use crate::oauth::error::ErrorCode;
 use crate::oauth::reply::ErrorReply;
 
@@ -32,6 +33,15 @@ pub fn json(status: StatusCode, value: &impl Serialize) -> Reply {
 /// No body.
 pub fn empty(status: StatusCode) -> Reply {
     bare(status, Bytes::new())
+}
+
+/// 302 to another page.
+pub fn found(location: &str) -> Result<Reply, Failure> {
+    let mut reply = empty(StatusCode::FOUND);
+    // Built by a URL encoder: what no header may hold is not in it.
+    let location = HeaderValue::from_str(location).map_err(|_| Failure::Internal)?;
+    reply.headers_mut().insert(header::LOCATION, location);
+    Ok(reply)
 }
 
 /// Plain text, for probes and people.

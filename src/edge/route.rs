@@ -31,6 +31,10 @@ pub enum Target {
     Userinfo,
     /// `endpoint::userinfo`, with the words that say it is old.
     UsersMe,
+    /// `endpoint::authorize`.
+    Authorize,
+    /// `endpoint::callback`.
+    Callback,
     /// `endpoint::logout`.
     Logout,
     /// `endpoint::health`: the process answers.
@@ -58,11 +62,16 @@ pub const ROUTES: &[Route] = &[
         endpoint: Endpoint::Userinfo,
     },
     Route { path: "/users/me", methods: &[Method::GET], target: Target::UsersMe, endpoint: Endpoint::UsersMe },
+    Route { path: "/authorize", methods: &[Method::GET], target: Target::Authorize, endpoint: Endpoint::Authorize },
+    Route { path: CALLBACK, methods: &[Method::GET], target: Target::Callback, endpoint: Endpoint::Callback },
     Route { path: "/logout", methods: &[Method::POST], target: Target::Logout, endpoint: Endpoint::Logout },
     Route { path: "/-/healthz", methods: &[Method::GET], target: Target::Healthz, endpoint: Endpoint::Health },
     Route { path: "/-/ready", methods: &[Method::GET], target: Target::Ready, endpoint: Endpoint::Health },
     Route { path: "/-/check-up", methods: &[Method::GET], target: Target::CheckUp, endpoint: Endpoint::Health },
 ];
+
+/// Also every path below it: two tenants on one host have a `redirect_url` each (RFC 9700 §4.4.2).
+const CALLBACK: &str = "/callback";
 
 /// Why a request has no route.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -76,9 +85,17 @@ pub enum NoRoute {
 /// The route of a method and path.
 pub fn resolve(method: &Method, path: &str, prefix: &str) -> Result<&'static Route, NoRoute> {
     let path = path.strip_prefix(prefix).ok_or(NoRoute::NotFound)?;
+    let is_callback = path.strip_prefix(CALLBACK).is_some_and(|rest| rest.starts_with('/') && is_plain(rest));
+    let path = if is_callback { CALLBACK } else { path };
     let route = ROUTES.iter().find(|route| route.path == path).ok_or(NoRoute::NotFound)?;
     let method = if *method == Method::HEAD { &Method::GET } else { method };
     if route.methods.contains(method) { Ok(route) } else { Err(NoRoute::MethodNotAllowed(route)) }
+}
+
+/// Segments that nobody can read in two ways.
+fn is_plain(path: &str) -> bool {
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
+    path.split('/').skip(1).all(|segment| !segment.is_empty() && segment.bytes().all(is_plain))
 }
 
 #[cfg(test)]
@@ -97,6 +114,15 @@ mod tests {
             ["/oauth/token/", "//oauth/token", "/oauth%2ftoken", "/OAUTH/token", "/oauth/./token", "/oauth/token;x", ""]
         {
             check(&Method::POST, path, "", Err(NoRoute::NotFound));
+        }
+    }
+
+    #[test]
+    fn a_callback_may_have_a_path_below_it() {
+        check(&Method::GET, "/callback", "", Ok(Target::Callback));
+        check(&Method::GET, "/callback/globex", "", Ok(Target::Callback));
+        for path in ["/callback/", "/callback/a/", "/callback//a", "/callback/..", "/callback/%61", "/callbacks"] {
+            check(&Method::GET, path, "", Err(NoRoute::NotFound));
         }
     }
 

@@ -17,8 +17,10 @@ use super::exchange::{Exchange, Observer};
 use super::reply::{self, Reply};
 use super::request::Facts;
 use super::route::{self, Route, Target};
+use crate::flow::login::callback::CallbackError;
+use crate::flow::login::transaction::TransactionError;
 use crate::flow::{Call, Services, UpstreamTime};
-use crate::tenant::lookup::Query;
+use crate::tenant::lookup::{Query, Unresolved};
 use crate::tenant::registry::Registry;
 use crate::tenant::reload::{RegistryHandle, Reloader};
 
@@ -114,6 +116,8 @@ impl PublicService {
             Target::Userinfo | Target::UsersMe => {
                 endpoint::userinfo::answer(&incoming, body, exchange, route.target).await
             }
+            Target::Authorize => endpoint::authorize::answer(&incoming, exchange),
+            Target::Callback => endpoint::callback::answer(&incoming, exchange).await,
             Target::Logout => endpoint::logout::answer(&incoming, exchange).await,
             Target::Healthz | Target::Ready | Target::CheckUp => Err(Failure::Internal),
         }
@@ -124,13 +128,22 @@ impl Incoming<'_> {
     /// Finds the tenant and client. `client_id`: what a request without the header names itself by.
     pub(super) fn call(&self, client_id: Option<&str>, exchange: &mut Exchange<'_>) -> Result<Call, Failure> {
         let query = Query { host: &self.facts.host, client_type: self.facts.client_type, client_id };
-        let resolved = match self.registry.resolve(&query) {
-            Ok(resolved) => resolved,
-            Err(unresolved) => {
-                exchange.unresolved(&unresolved);
-                return Err(Failure::Unresolved(unresolved));
-            }
-        };
+        self.resolve(&query, exchange).map_err(Failure::Unresolved)
+    }
+
+    /// The call of a login that a client of that type began. What the header says must agree; a client that is
+    /// not known here may be known to the replica that began the login.
+    pub(super) fn call_of(&self, client_type: &str, exchange: &mut Exchange<'_>) -> Result<Call, Failure> {
+        if self.facts.client_type.is_some_and(|header| header != client_type) {
+            return Err(Failure::Callback(CallbackError::MixUp));
+        }
+        let query = Query { host: &self.facts.host, client_type: Some(client_type), client_id: None };
+        self.resolve(&query, exchange)
+            .map_err(|_| Failure::Callback(CallbackError::Transaction(TransactionError::OtherTenant)))
+    }
+
+    fn resolve(&self, query: &Query<'_>, exchange: &mut Exchange<'_>) -> Result<Call, Unresolved> {
+        let resolved = self.registry.resolve(query).inspect_err(|unresolved| exchange.unresolved(unresolved))?;
         exchange.resolved(&resolved);
         let upstream = UpstreamTime::default();
         exchange.upstream(&upstream);
@@ -154,6 +167,12 @@ impl Incoming<'_> {
                 Err(Failure::Unresolved(unresolved))
             }
         }
+    }
+
+    /// The path without the service prefix.
+    pub(super) fn path(&self) -> &str {
+        let path = self.parts.uri.path();
+        path.strip_prefix(&*self.service.options.prefix).unwrap_or(path)
     }
 
     /// Whether a cookie for this request is `Secure`.

@@ -4,7 +4,7 @@ use super::{Call, Services};
 use crate::base::secret::Secret;
 use crate::cache::keyset::KeysError;
 use crate::jwt::claims::Claims;
-use crate::jwt::policy::{IdTokenPolicy, Rejection};
+use crate::jwt::policy::{IdTokenPolicy, Nonce, Rejection};
 use crate::jwt::verify::{self, JwtError};
 use crate::telemetry::metrics::OperatorErrorKind;
 
@@ -27,9 +27,11 @@ pub enum IdTokenError {
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Asked<'a> {
     /// The `nonce` that was sent.
-    pub nonce: Option<&'a str>,
+    pub nonce: Nonce<'a>,
     /// The `max_age` that was sent.
     pub max_age: Option<std::time::Duration>,
+    /// The `acr_values` that were sent.
+    pub acr_values: Option<&'a [Box<str>]>,
 }
 
 /// Verifies signature and claims (auth0-facts 6.1).
@@ -65,6 +67,7 @@ async fn verify_uncounted(
         client_id: &call.client.client_id,
         nonce: asked.nonce,
         max_age: asked.max_age,
+        acr_values: asked.acr_values,
         organization: call.client.organization.as_deref(),
     };
     policy.check(&claims, services.now()).map_err(IdTokenError::Policy)?;

@@ -6,9 +6,11 @@
 pub mod claims;
 pub mod environment;
 pub mod id_token;
+pub mod login;
 pub mod logout;
 pub mod policy;
 pub mod refresh;
+pub mod return_url;
 pub mod session;
 pub mod status;
 pub mod token;
@@ -28,6 +30,7 @@ use crate::base::id::Host;
 use crate::base::random::Random;
 use crate::cache::keyset::KeySets;
 use crate::session::SessionStore;
+use crate::session::ring::KeyRing;
 use crate::telemetry::metrics::Metrics;
 use crate::tenant::model::{Client, Tenant};
 
@@ -47,6 +50,8 @@ pub struct Services {
     pub keys: KeySets,
     /// What `/userinfo` remembers.
     pub userinfo: userinfo::Caches,
+    /// Seals what goes to a browser and comes back.
+    pub ring: Arc<KeyRing>,
     /// Where sessions are.
     pub sessions: Arc<dyn SessionStore>,
     /// Refreshes under way.

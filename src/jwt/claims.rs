@@ -29,6 +29,8 @@ pub struct Claims {
     pub auth_time: Option<Timestamp>,
     /// `nonce`.
     pub nonce: Option<Box<str>>,
+    /// `acr`: how the user showed who they are.
+    pub acr: Option<Box<str>>,
     /// Auth0's session.
     pub sid: Option<Box<str>>,
     /// Auth0's organization.
@@ -60,6 +62,7 @@ impl Claims {
             iat: time(&object, "iat")?,
             auth_time: time(&object, "auth_time")?,
             nonce: text(&object, "nonce")?,
+            acr: text(&object, "acr")?,
             sid: text(&object, "sid")?,
             org_id: text(&object, "org_id")?,
             org_name: text(&object, "org_name")?,

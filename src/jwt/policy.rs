@@ -44,9 +44,36 @@ pub enum Rejection {
     /// The login is older than `max_age` allows, or does not say when it was.
     #[error("the login is too old")]
     AuthTime,
+    /// `acr` is none of those that were asked for.
+    #[error("another authentication context")]
+    AuthenticationContext,
     /// `org_id` or `org_name` is not the client's.
     #[error("another organization")]
     Organization,
+}
+
+/// What `nonce` must say.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Nonce<'a> {
+    /// None was sent, and there must be none.
+    #[default]
+    Absent,
+    /// What was sent.
+    Exactly(&'a str),
+    /// Of a refreshed token: none, or the login's (OIDC Core §12.2).
+    AbsentOr(&'a str),
+    /// Whoever sent it checks it: the gateway was not told.
+    Any,
+}
+
+impl Nonce<'_> {
+    fn fits(self, nonce: Option<&str>) -> bool {
+        match (self, nonce) {
+            (Self::Any, _) | (Self::Absent | Self::AbsentOr(_), None) => true,
+            (Self::Exactly(sent) | Self::AbsentOr(sent), Some(nonce)) => sent == nonce,
+            (Self::Absent, Some(_)) | (Self::Exactly(_), None) => false,
+        }
+    }
 }
 
 /// What an ID token must say.
@@ -57,9 +84,11 @@ pub struct IdTokenPolicy<'a> {
     /// In `aud`.
     pub client_id: &'a str,
     /// What was sent. A token with a nonce where none was sent is refused.
-    pub nonce: Option<&'a str>,
+    pub nonce: Nonce<'a>,
     /// What was sent; zero means "log in again", and counts.
     pub max_age: Option<Duration>,
+    /// What was sent: `acr` must be one of them. Auth0 only prefers them (OIDC Core §3.1.2.1), so it is checked.
+    pub acr_values: Option<&'a [Box<str>]>,
     /// The client's, as `org_…` or by name.
     pub organization: Option<&'a str>,
 }
@@ -93,7 +122,7 @@ impl IdTokenPolicy<'_> {
             return Err(Rejection::Client);
         }
         times(claims, now)?;
-        if claims.nonce.as_deref() != self.nonce {
+        if !self.nonce.fits(claims.nonce.as_deref()) {
             return Err(Rejection::Nonce);
         }
         if let Some(max_age) = self.max_age {
@@ -101,6 +130,11 @@ impl IdTokenPolicy<'_> {
             if deadline.is_none_or(|deadline| now > deadline) {
                 return Err(Rejection::AuthTime);
             }
+        }
+        if let Some(values) = self.acr_values
+            && !values.iter().any(|value| claims.acr.as_deref() == Some(value))
+        {
+            return Err(Rejection::AuthenticationContext);
         }
         organization(claims, self.organization)
     }
@@ -186,7 +220,7 @@ mod tests {
     }
 
     fn id_token(change: impl FnOnce(&mut Value)) -> Claims {
-        let object = json!({"iss": issuer().as_str(), "sub": "auth0|1", "aud": "web", "iat": NOW, "exp": NOW + 10, "nonce": "n", "auth_time": NOW, "org_id": "org_1"});
+        let object = json!({"iss": issuer().as_str(), "sub": "auth0|1", "aud": "web", "iat": NOW, "exp": NOW + 10, "nonce": "n", "auth_time": NOW, "acr": "gold", "org_id": "org_1"});
         claims(change, object)
     }
 
@@ -194,8 +228,9 @@ mod tests {
         let policy = IdTokenPolicy {
             issuer: &issuer(),
             client_id: "web",
-            nonce: Some("n"),
+            nonce: Nonce::Exactly("n"),
             max_age: Some(Duration::ZERO),
+            acr_values: Some(&["silver".into(), "gold".into()]),
             organization: Some("org_1"),
         };
         assert_eq!(policy.check(&id_token(change), now()), expected);
@@ -218,7 +253,25 @@ mod tests {
         check_id(|it| it["nonce"] = Value::Null, Err(Rejection::Nonce));
         check_id(|it| it["auth_time"] = json!(NOW - 61), Err(Rejection::AuthTime));
         check_id(|it| it["auth_time"] = Value::Null, Err(Rejection::AuthTime));
+        check_id(|it| it["acr"] = json!("bronze"), Err(Rejection::AuthenticationContext));
+        check_id(|it| it["acr"] = Value::Null, Err(Rejection::AuthenticationContext));
         check_id(|it| it["org_id"] = json!("org_2"), Err(Rejection::Organization));
+    }
+
+    #[test]
+    fn a_nonce_is_the_one_that_was_sent() {
+        let cases = [
+            (Nonce::Absent, None, true),
+            (Nonce::Absent, Some("n"), false),
+            (Nonce::Exactly("n"), Some("n"), true),
+            (Nonce::Exactly("n"), None, false),
+            (Nonce::AbsentOr("n"), None, true),
+            (Nonce::AbsentOr("n"), Some("m"), false),
+            (Nonce::Any, Some("m"), true),
+        ];
+        for (nonce, said, expected) in cases {
+            assert_eq!(nonce.fits(said), expected, "{nonce:?} {said:?}");
+        }
     }
 
     fn check_access(change: impl FnOnce(&mut Value), expected: Result<(), Rejection>) {

@@ -18,9 +18,9 @@ pub enum AuthorizationRequestError {
     /// `response_mode` is there and not `query`.
     #[error("response_mode is not query")]
     ResponseMode,
-    /// `scope` is not a list of scopes.
-    #[error("scope is malformed")]
-    Scope,
+    /// Not words between spaces.
+    #[error("{0} is malformed")]
+    Words(&'static str),
     /// The challenge is malformed, or its method is not S256.
     #[error("code_challenge is malformed, or not S256")]
     Challenge,
@@ -93,12 +93,12 @@ impl AuthorizationRequest {
             state: bounded(query, "state")?,
             nonce: bounded(query, "nonce")?,
             code_challenge: challenge(query)?,
-            scope: scopes(query, "scope")?,
+            scope: words(query, "scope")?,
             audience: query.take("audience"),
             connection: query.take("connection"),
             organization: query.take("organization"),
             max_age: max_age(query)?,
-            acr_values: scopes(query, "acr_values")?,
+            acr_values: words(query, "acr_values")?,
             passed,
         })
     }
@@ -122,9 +122,9 @@ fn challenge(query: &mut Parameters) -> Result<Option<String>, AuthorizationRequ
 }
 
 /// Space-separated words without quotes: a scope, or the class references of `acr_values`.
-fn scopes(query: &mut Parameters, name: &str) -> Result<Option<Scopes>, AuthorizationRequestError> {
-    let scopes = query.take(name).map(|text| Scopes::parse(&text)).transpose();
-    scopes.map(|scopes| scopes.filter(|scopes| !scopes.is_empty())).map_err(|_| AuthorizationRequestError::Scope)
+fn words(query: &mut Parameters, name: &'static str) -> Result<Option<Scopes>, AuthorizationRequestError> {
+    let words = query.take(name).map(|text| Scopes::parse(&text)).transpose();
+    words.map(|words| words.filter(|words| !words.is_empty())).map_err(|_| AuthorizationRequestError::Words(name))
 }
 
 /// Zero counts: it asks for a new login (trap 32).
@@ -171,7 +171,7 @@ mod tests {
             ("request=x", AuthorizationRequestError::RequestObject),
             ("request_uri=urn:x", AuthorizationRequestError::RequestObject),
             ("max_age=-1", AuthorizationRequestError::MaxAge),
-            ("scope=a%22b", AuthorizationRequestError::Scope),
+            ("scope=a%22b", AuthorizationRequestError::Words("scope")),
             (&format!("state={}", "s".repeat(1025)), AuthorizationRequestError::TooLong("state")),
         ] {
             assert_eq!(parse(query).expect_err(query), expected, "{query}");

@@ -14,6 +14,8 @@ pub enum ErrorCode {
     UnauthorizedClient,
     /// RFC 6749 §5.2.
     UnsupportedGrantType,
+    /// RFC 6749 §4.1.2.1.
+    UnsupportedResponseType,
     /// RFC 6749 §5.2.
     InvalidScope,
     /// RFC 8707 §2: the audience.
@@ -43,6 +45,7 @@ impl ErrorCode {
             Self::InvalidGrant => "invalid_grant",
             Self::UnauthorizedClient => "unauthorized_client",
             Self::UnsupportedGrantType => "unsupported_grant_type",
+            Self::UnsupportedResponseType => "unsupported_response_type",
             Self::InvalidScope => "invalid_scope",
             Self::InvalidTarget => "invalid_target",
             Self::AccessDenied => "access_denied",

@@ -49,8 +49,23 @@ pub enum GrantRequest {
         /// The token to redeem.
         refresh_token: Secret,
     },
+    /// RFC 6749 §4.1.3.
+    AuthorizationCode(CodeRequest),
     /// RFC 6749 §4.4.
     ClientCredentials,
+}
+
+/// The end of a login in a browser.
+#[derive(Debug)]
+pub struct CodeRequest {
+    /// The code.
+    pub code: Secret,
+    /// The login's `state`: its transaction cookie has the verifier.
+    pub state: Option<String>,
+    /// The caller's own verifier (RFC 7636 §4.5).
+    pub code_verifier: Option<Secret>,
+    /// As the login was begun with (RFC 6749 §4.1.3).
+    pub redirect_uri: Option<String>,
 }
 
 /// A login by password.
@@ -67,13 +82,16 @@ pub struct PasswordRequest {
 impl TokenRequest {
     /// Parses the parameters of `POST /oauth/token`. Takes out what it understands.
     pub fn parse(parameters: &mut Parameters) -> Result<Self, TokenRequestError> {
-        let wire = parameters.take("grant_type").ok_or(TokenRequestError::NoGrantType)?;
+        // A page of the original service posts `{code, state}` and nothing else.
+        let is_bare_code = parameters.peek("grant_type").is_none() && parameters.peek("code").is_some();
+        let implied = is_bare_code.then(|| GrantType::AuthorizationCode.wire().to_owned());
+        let wire = parameters.take("grant_type").or(implied).ok_or(TokenRequestError::NoGrantType)?;
         let grant = match GrantType::from_wire(&wire).ok_or(TokenRequestError::UnknownGrantType)? {
+            GrantType::AuthorizationCode => GrantRequest::AuthorizationCode(CodeRequest::parse(parameters)?),
             GrantType::Password => GrantRequest::Password(PasswordRequest::parse(parameters, wire == PASSWORD_REALM)?),
             GrantType::RefreshToken => Self::refresh_token(parameters)?,
             GrantType::ClientCredentials => GrantRequest::ClientCredentials,
-            GrantType::AuthorizationCode
-            | GrantType::DeviceCode
+            GrantType::DeviceCode
             | GrantType::PasswordlessOtp
             | GrantType::MfaOtp
             | GrantType::MfaOob
@@ -101,8 +119,20 @@ impl GrantRequest {
         match self {
             Self::Password(_) => GrantType::Password,
             Self::RefreshToken { .. } => GrantType::RefreshToken,
+            Self::AuthorizationCode(_) => GrantType::AuthorizationCode,
             Self::ClientCredentials => GrantType::ClientCredentials,
         }
+    }
+}
+
+impl CodeRequest {
+    fn parse(parameters: &mut Parameters) -> Result<Self, TokenRequestError> {
+        Ok(Self {
+            code: parameters.take_secret("code").ok_or(TokenRequestError::Missing("code"))?,
+            state: parameters.take("state"),
+            code_verifier: parameters.take_secret("code_verifier"),
+            redirect_uri: parameters.take("redirect_uri"),
+        })
     }
 }
 
@@ -151,6 +181,15 @@ mod tests {
             let GrantRequest::Password(password) = request.grant else { unreachable!("{form}") };
             assert_eq!(password.connection.as_deref(), Some("C"), "{form}");
         }
+    }
+
+    #[test]
+    fn a_code_without_a_grant_type_is_a_code_login() {
+        for form in ["code=c&state=s", "grant_type=authorization_code&code=c&state=s"] {
+            let GrantRequest::AuthorizationCode(code) = parse(form).expect(form).grant else { unreachable!("{form}") };
+            assert_eq!((code.code.expose(), code.state.as_deref()), ("c", Some("s")));
+        }
+        assert_eq!(parse("grant_type=authorization_code").expect_err("no code"), TokenRequestError::Missing("code"));
     }
 
     #[test]

@@ -80,6 +80,8 @@ pub struct Auth0 {
     pub issuer: Issuer,
     /// Scheme, authority and path prefix without a trailing slash: `https://login.acme.com`.
     pub base: Box<str>,
+    /// `GET /authorize`, for a visitor's browser.
+    pub authorize: Box<str>,
     /// `POST /oauth/token`.
     pub token: http::Uri,
     /// `GET /userinfo`.

@@ -1,5 +1,7 @@
 //! The public endpoints, one file each: from a request to its flow and from the flow to a reply.
 
+pub(super) mod authorize;
+pub(super) mod callback;
 pub(super) mod health;
 pub(super) mod logout;
 pub(super) mod refresh;
@@ -11,6 +13,7 @@ use super::cross_site::{self, OwnSite};
 use super::error::Failure;
 use super::service::Incoming;
 use crate::flow::{Call, SessionId};
+use crate::oauth::parameters::{Parameters, ParametersError};
 
 /// The session cookie of this client that the request brings.
 fn session_cookie(incoming: &Incoming<'_>, call: &Call) -> Result<Option<SessionId>, Failure> {
@@ -38,4 +41,9 @@ fn refuse_cross_site(incoming: &Incoming<'_>, call: &Call) -> Result<(), Failure
         allowed_origins: &call.client.allowed_origins,
     };
     if cross_site::is_cross_site(&incoming.parts.headers, own) { Err(Failure::CrossSite) } else { Ok(()) }
+}
+
+/// The parameters of the query.
+fn query(incoming: &Incoming<'_>) -> Result<Parameters, ParametersError> {
+    Parameters::from_form(incoming.parts.uri.query().unwrap_or_default().as_bytes())
 }

@@ -36,7 +36,8 @@ where
     }
     let request = TokenRequest::parse_refresh(&mut parameters).map_err(Failure::TokenRequest)?;
     drop(parameters);
-    match crate::flow::token::run(&incoming.service.services, &call, request, caller).await.map_err(Failure::Token)? {
+    let finished = crate::flow::token::run(&incoming.service.services, &call, request, caller).await;
+    match finished.map_err(Failure::Token)?.answer {
         Answer::Tokens(tokens) => Ok(token::tokens(&call, &tokens)),
         // A refresh token opens no session.
         Answer::Session(_) => Err(Failure::Session(SessionError::Missing)),

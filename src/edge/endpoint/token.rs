@@ -1,7 +1,7 @@
 //! `POST /oauth/token`.
 
 use bytes::Bytes;
-use http::{StatusCode, header};
+use http::{HeaderValue, StatusCode, header};
 use hyper::body::Body;
 
 use super::super::body;
@@ -11,8 +11,10 @@ use super::super::exchange::Exchange;
 use super::super::reply::{self, Reply};
 use super::super::request::{Authorization, Facts};
 use super::super::service::Incoming;
+use super::super::transaction_cookie;
 use super::{refuse_cross_site, session_cookie};
 use crate::base::secret::Secret;
+use crate::flow::login::transaction::cookie_name;
 use crate::flow::session::after;
 use crate::flow::token::{self, Answer, Caller, Tokens};
 use crate::flow::{Call, SessionId};
@@ -31,6 +33,7 @@ where
     B: Body<Data = Bytes>,
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
+    let headers = &incoming.parts.headers;
     let (call, mut parameters, mut caller) = admit(incoming, body, exchange).await?;
     let request = TokenRequest::parse(&mut parameters).map_err(Failure::TokenRequest)?;
     drop(parameters);
@@ -42,11 +45,27 @@ where
         refuse_cross_site(incoming, &call)?;
         caller.brought = session_cookie(incoming, &call)?;
     }
-    let answer = token::run(&incoming.service.services, &call, request, caller).await.map_err(Failure::Token)?;
-    Ok(match answer {
+    let login = match &request.grant {
+        GrantRequest::AuthorizationCode(code) => code.state.as_deref().map(cookie_name),
+        _ => None,
+    };
+    let transport = incoming.cookie_transport();
+    let sealed = login.as_deref().and_then(|name| transaction_cookie::find(headers, name, transport));
+    caller.transaction = sealed.map(Secret::new);
+    let finished = token::run(&incoming.service.services, &call, request, caller).await.map_err(Failure::Token)?;
+    let mut reply = match finished.answer {
         Answer::Tokens(tokens) => self::tokens(&call, &tokens),
         Answer::Session(id) => session(incoming, &call, &id),
-    })
+    };
+    if let Some(location) = finished.location.and_then(|location| HeaderValue::try_from(location).ok()) {
+        // For the page to go to (contract §4, flow (b)).
+        reply.headers_mut().insert(header::LOCATION, location);
+    }
+    if let Some(value) = login.filter(|_| sealed.is_some()).and_then(|name| transaction_cookie::clear(&name, transport))
+    {
+        reply.headers_mut().append(header::SET_COOKIE, value);
+    }
+    Ok(reply)
 }
 
 /// Finds the tenant before the body is read where the header names the client, and by `client_id`
@@ -83,9 +102,9 @@ fn caller(authorization: Authorization<'_>, parameters: &mut Parameters) -> Resu
             Err(Failure::TwoCredentials)
         }
         Authorization::Basic { client_id, client_secret } => {
-            Ok(Caller { client_id: Some(client_id), client_secret: Some(client_secret), brought: None })
+            Ok(Caller { client_id: Some(client_id), client_secret: Some(client_secret), ..Caller::default() })
         }
-        Authorization::None | Authorization::Bearer(_) => Ok(Caller { client_id, client_secret, brought: None }),
+        Authorization::None | Authorization::Bearer(_) => Ok(Caller { client_id, client_secret, ..Caller::default() }),
     }
 }
 

@@ -14,7 +14,6 @@ use super::super::service::Incoming;
 use super::{has_session_cookie, refuse_cross_site, session_cookie};
 use crate::flow::Call;
 use crate::flow::userinfo::{self, Credential};
-use crate::oauth::parameters::Parameters;
 
 /// Answers with the user's claims.
 pub(in super::super) async fn answer<B>(
@@ -27,8 +26,7 @@ where
     B: Body<Data = Bytes>,
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
-    let query = Parameters::from_form(incoming.parts.uri.query().unwrap_or_default().as_bytes());
-    let mut query = query.map_err(|error| Failure::Body(body::BodyError::Parameters(error)))?;
+    let mut query = super::query(incoming).map_err(|error| Failure::Body(body::BodyError::Parameters(error)))?;
     let call = incoming.call(query.take("client_id").as_deref(), exchange)?;
     let form_token = if incoming.parts.method == Method::POST {
         body::parameters(&incoming.parts.headers, body).await.map_err(Failure::Body)?.take("access_token")

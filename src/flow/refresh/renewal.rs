@@ -8,6 +8,7 @@ use super::super::{Call, Services, UpstreamTime};
 use super::{Presented, Redeemed, RefreshError, Repeatable, redeem_to_the_end, store, wait};
 use crate::base::digest::Digest;
 use crate::jwt::claims::Claims;
+use crate::jwt::policy::Nonce;
 use crate::session::{Replaced, Session, SessionId, Stored};
 use crate::telemetry::metrics::RefreshResult;
 
@@ -78,7 +79,9 @@ impl Renewal {
     /// A refreshed ID token must be of the same issuer and user (contract §4). Auth0 may send none.
     async fn verified_claims(&self, redeemed: &Redeemed, session: &Session) -> Result<Option<Claims>, RefreshError> {
         let Some(token) = &redeemed.granted.id_token else { return Ok(None) };
-        let claims = id_token::verify(&self.services, &self.call, token, Asked::default()).await;
+        let nonce = session.claims.get("nonce").and_then(serde_json::Value::as_str);
+        let asked = Asked { nonce: nonce.map_or(Nonce::Absent, Nonce::AbsentOr), ..Asked::default() };
+        let claims = id_token::verify(&self.services, &self.call, token, asked).await;
         let claims = claims.map_err(|error| RefreshError::IdToken(Arc::new(error)))?;
         if claims.sub != session.subject {
             return Err(RefreshError::OtherUser);
@@ -122,8 +125,10 @@ impl Renewal {
             session.scope = scope.clone();
         }
         if let Some(claims) = claims {
-            // `sid` is kept from the login: a refreshed ID token has none.
+            // `sid` is kept from the login: a refreshed ID token has none. So is `nonce`, for the next one.
+            let nonce = session.claims.get("nonce").cloned();
             session.claims.clone_from(&claims.object);
+            session.claims.extend(nonce.map(|nonce| ("nonce".to_owned(), nonce)));
         }
         session.confirmed = now;
         session

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::net::IpAddr;
 
 use super::super::Call;
-use super::Wish;
+use super::{CodeLogin, Wish};
 use crate::oauth::grant::{GrantType, PASSWORD_REALM};
 use crate::oauth::request::{GrantRequest, PasswordRequest};
 
@@ -15,11 +15,11 @@ pub(super) struct Prepared<'a> {
     pub(super) forwarded_for: Option<IpAddr>,
 }
 
-/// Builds the request. A refresh has a flow of its own and sends what that says.
+/// Builds the request. A refresh and a code have a way of their own and send what that says.
 pub(super) fn prepare<'a>(call: &'a Call, request: &'a GrantRequest, wish: &'a Wish) -> Prepared<'a> {
     let mut prepared = match request {
         GrantRequest::Password(password) => by_password(call, password, wish),
-        GrantRequest::ClientCredentials | GrantRequest::RefreshToken { .. } => {
+        GrantRequest::ClientCredentials | GrantRequest::RefreshToken { .. } | GrantRequest::AuthorizationCode(_) => {
             Prepared { parameters: vec![("grant_type", request.grant_type().wire().into())], forwarded_for: None }
         }
     };
@@ -31,6 +31,17 @@ pub(super) fn prepare<'a>(call: &'a Call, request: &'a GrantRequest, wish: &'a W
         .parameters
         .extend(call.client.organization.as_deref().map(|organization| ("organization", organization.into())));
     prepared
+}
+
+/// RFC 6749 §4.1.3, RFC 7636 §4.5. Scope and audience were asked for when the login began.
+pub(super) fn by_code(login: &CodeLogin) -> Prepared<'_> {
+    let mut parameters: Vec<(&str, Cow<'_, str>)> = vec![
+        ("grant_type", GrantType::AuthorizationCode.wire().into()),
+        ("code", login.code.expose().into()),
+        ("code_verifier", login.verifier.expose().into()),
+    ];
+    parameters.extend(login.redirect_uri.as_deref().map(|uri| ("redirect_uri", uri.into())));
+    Prepared { parameters, forwarded_for: None }
 }
 
 /// With a connection it is Auth0's password-realm; the plain grant would ask the Default Directory

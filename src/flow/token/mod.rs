@@ -4,7 +4,10 @@
 //! verified, environment admitted → tokens or a session.
 
 mod admission;
+mod code;
 mod grant;
+
+pub use code::CodeLogin;
 
 use std::sync::Arc;
 
@@ -12,6 +15,7 @@ use jiff::Timestamp;
 
 use super::environment::{EnvironmentError, Proof};
 use super::id_token::{self, Asked, IdTokenError};
+use super::login::transaction::TransactionError;
 use super::policy::PolicyError;
 use super::refresh::{self, RefreshError};
 use super::session::{self, Login};
@@ -21,12 +25,14 @@ use crate::auth0::token::{Granted, Refusal, TokenAnswer, TokenCall};
 use crate::base::id::ConnectionName;
 use crate::base::secret::Secret;
 use crate::jwt::claims::Claims;
+use crate::jwt::policy::Nonce;
 use crate::oauth::grant::GrantType;
 use crate::oauth::request::{GrantRequest, TokenRequest};
 use crate::oauth::scope::Scopes;
 use crate::session::{SessionId, StoreError};
 use crate::telemetry::GrantLabel;
 use crate::telemetry::metrics::LoginResult;
+use grant::Prepared;
 
 /// Why there are no tokens.
 #[derive(Debug, thiserror::Error)]
@@ -37,6 +43,18 @@ pub enum TokenError {
     /// The client demands that its callers authenticate, and this one did not.
     #[error("the caller did not authenticate")]
     CallerRejected,
+    /// A code with neither a verifier nor a `state`.
+    #[error("a code comes with its code_verifier, or with the state of its login")]
+    NoVerifier,
+    /// The verifier cannot be one (RFC 7636 §4.1).
+    #[error("the code_verifier is malformed")]
+    Verifier,
+    /// Not one of the client's.
+    #[error("redirect_uri is not one of the client's on this host")]
+    RedirectUri,
+    /// The code is of no login of this browser.
+    #[error("the code is of no login of this browser")]
+    Transaction(#[from] TransactionError),
     /// The login does not count on this host.
     #[error("the login does not count on this host")]
     Environment(#[source] EnvironmentError),
@@ -70,6 +88,7 @@ impl TokenError {
             Self::IdToken(_) | Self::NoIdToken | Self::Upstream(_) | Self::Store(_) | Self::Aborted => {
                 LoginResult::Error
             }
+            Self::Transaction(TransactionError::Store(_)) => LoginResult::Error,
             Self::Refresh(error) if !matches!(error, RefreshError::Refused(_)) => LoginResult::Error,
             _ => LoginResult::Refused,
         }
@@ -85,6 +104,8 @@ pub struct Caller {
     pub client_secret: Option<Secret>,
     /// The session that the browser brought: a new login ends it.
     pub brought: Option<SessionId>,
+    /// The transaction cookie of the `state` that came with a code.
+    pub transaction: Option<Secret>,
 }
 
 /// What a caller gets.
@@ -94,6 +115,21 @@ pub enum Answer {
     Tokens(Tokens),
     /// A session was opened.
     Session(SessionId),
+}
+
+/// An answer, and where the login wanted to lead.
+#[derive(Debug)]
+pub struct Finished {
+    /// What the caller gets.
+    pub answer: Answer,
+    /// The `redirect` that a login in a browser asked for.
+    pub location: Option<String>,
+}
+
+impl From<Answer> for Finished {
+    fn from(answer: Answer) -> Self {
+        Self { answer, location: None }
+    }
 }
 
 /// Tokens for a caller.
@@ -113,19 +149,47 @@ pub async fn run(
     call: &Call,
     request: TokenRequest,
     caller: Caller,
-) -> Result<Answer, TokenError> {
+) -> Result<Finished, TokenError> {
     let grant = request.grant.grant_type();
     let exchange = Exchange { services: Arc::clone(services), call: call.clone() };
-    let task = services.tasks.spawn(async move { exchange.run(request, caller).await });
-    let result = task.await.unwrap_or(Err(TokenError::Aborted));
-    let outcome = match &result {
+    let result = finish(services, exchange.run(request, caller)).await;
+    if grant != GrantType::RefreshToken {
+        count(services, call, grant, &result);
+    }
+    result
+}
+
+/// Redeems the code of a login that the gateway began and finishes itself, and opens its session. Runs to its
+/// end also when the visitor leaves.
+pub(super) async fn finish_login(
+    services: &Arc<Services>,
+    call: &Call,
+    login: CodeLogin,
+    brought: Option<SessionId>,
+) -> Result<SessionId, TokenError> {
+    let exchange = Exchange { services: Arc::clone(services), call: call.clone() };
+    let result = finish(services, exchange.redeem(login, brought)).await;
+    count(services, call, GrantType::AuthorizationCode, &result);
+    match result?.answer {
+        Answer::Session(id) => Ok(id),
+        // Such a login asks for a session, or it would not have begun.
+        Answer::Tokens(_) => Err(PolicyError::TokensNotAllowed.into()),
+    }
+}
+
+async fn finish<T: Send + 'static>(
+    services: &Services,
+    work: impl Future<Output = Result<T, TokenError>> + Send + 'static,
+) -> Result<T, TokenError> {
+    services.tasks.spawn(work).await.unwrap_or(Err(TokenError::Aborted))
+}
+
+fn count<T>(services: &Services, call: &Call, grant: GrantType, result: &Result<T, TokenError>) {
+    let outcome = match result {
         Ok(_) => LoginResult::Ok,
         Err(error) => error.result(),
     };
-    if grant != GrantType::RefreshToken {
-        services.metrics.login(&call.tenant.name, GrantLabel::of(grant.name()), outcome);
-    }
-    result
+    services.metrics.login(&call.tenant.name, GrantLabel::of(grant.name()), outcome);
 }
 
 /// What the policies allow a request to ask for.
@@ -136,6 +200,13 @@ struct Wish {
     connection: Option<ConnectionName>,
     /// Whether the answer is a session.
     wants_session: bool,
+}
+
+/// Whose tokens they are. A machine's belong to no user and so to no environment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Holder {
+    User,
+    Machine,
 }
 
 /// Auth0's answer, verified.
@@ -151,20 +222,50 @@ struct Exchange {
 }
 
 impl Exchange {
-    async fn run(self, request: TokenRequest, caller: Caller) -> Result<Answer, TokenError> {
+    async fn run(self, request: TokenRequest, caller: Caller) -> Result<Finished, TokenError> {
         admission::admit(&self.call, request.grant.grant_type(), &caller)?;
+        if let GrantRequest::AuthorizationCode(request) = request.grant {
+            let login = code::settle(&self.services, &self.call, request, caller.transaction.as_ref())?;
+            return self.redeem(login, caller.brought).await;
+        }
         let wish = admission::wish(&self.call, &request)?;
         if let GrantRequest::RefreshToken { refresh_token } = request.grant {
-            return self.refresh(refresh_token, request.scope.as_ref(), wish).await;
+            return self.refresh(refresh_token, request.scope.as_ref(), wish).await.map(Finished::from);
         }
-        let granted = self.exchange(&request.grant, &wish).await?;
-        let (claims, proof) = self.believe(&granted, wish.connection.as_ref(), request.grant.grant_type()).await?;
-        self.answer(Believed { granted, claims, proof }, wish, &caller).await
+        let prepared = grant::prepare(&self.call, &request.grant, &wish);
+        let granted = self.exchange(prepared).await?;
+        let holder = match request.grant {
+            GrantRequest::ClientCredentials => Holder::Machine,
+            _ => Holder::User,
+        };
+        let believed = self.believe(granted, wish.connection.as_ref(), Asked::default(), holder).await?;
+        self.answer(believed, wish.scope.to_string(), wish.wants_session, caller.brought).await.map(Finished::from)
+    }
+
+    /// Redeems a code once: its transaction is spent before Auth0 hears of it.
+    async fn redeem(self, login: CodeLogin, brought: Option<SessionId>) -> Result<Finished, TokenError> {
+        if let Some(transaction) = &login.transaction {
+            transaction.spend(&self.services).await?;
+        }
+        let granted = self.exchange(grant::by_code(&login)).await?;
+        let asked = match &login.transaction {
+            Some(transaction) => Asked {
+                nonce: Nonce::Exactly(&transaction.nonce),
+                max_age: transaction.max_age(),
+                acr_values: transaction.acr_values.as_deref(),
+            },
+            // Flow (c): what was asked is the application's own to check.
+            None => Asked { nonce: Nonce::Any, ..Asked::default() },
+        };
+        // The visitor may have edited `connection` on the way: only a claim or the client proves one.
+        let believed = self.believe(granted, None, asked, Holder::User).await?;
+        let location = login.transaction.and_then(|transaction| transaction.redirect);
+        let answer = self.answer(believed, login.scope, login.wants_session, brought).await?;
+        Ok(Finished { answer, location })
     }
 
     /// Sends what the grant needs; the client's own authentication is added below.
-    async fn exchange(&self, request: &GrantRequest, wish: &Wish) -> Result<Granted, TokenError> {
-        let prepared = grant::prepare(&self.call, request, wish);
+    async fn exchange(&self, prepared: Prepared<'_>) -> Result<Granted, TokenError> {
         let answer = self.services.auth0.token(TokenCall {
             tenant: &self.call.tenant,
             client: &self.call.client,
@@ -181,35 +282,40 @@ impl Exchange {
     /// Verifies the ID token and admits the login's environment.
     async fn believe(
         &self,
-        granted: &Granted,
+        granted: Granted,
         sent: Option<&ConnectionName>,
-        grant: GrantType,
-    ) -> Result<(Option<Claims>, Proof), TokenError> {
+        asked: Asked<'_>,
+        holder: Holder,
+    ) -> Result<Believed, TokenError> {
         let claims = match &granted.id_token {
-            Some(token) => Some(
-                id_token::verify(&self.services, &self.call, token, Asked::default())
-                    .await
-                    .map_err(TokenError::IdToken)?,
-            ),
+            Some(token) => {
+                let verified = id_token::verify(&self.services, &self.call, token, asked).await;
+                Some(verified.map_err(TokenError::IdToken)?)
+            }
             None => None,
         };
         let object = claims.as_ref().map(|claims| &claims.object);
         let proof = Proof::of(&self.call.tenant, &self.call.client, sent, object).map_err(TokenError::Environment)?;
-        if grant != GrantType::ClientCredentials {
-            // A machine's token belongs to no user and so to no environment.
+        if holder == Holder::User {
             proof.admit(&self.call.tenant, &self.call.host).map_err(TokenError::Environment)?;
         }
-        Ok((claims, proof))
+        Ok(Believed { granted, claims, proof })
     }
 
-    async fn answer(&self, believed: Believed, wish: Wish, caller: &Caller) -> Result<Answer, TokenError> {
+    async fn answer(
+        &self,
+        believed: Believed,
+        scope: String,
+        wants_session: bool,
+        brought: Option<SessionId>,
+    ) -> Result<Answer, TokenError> {
         let Believed { granted, claims, proof } = believed;
-        if !wish.wants_session {
-            return Ok(Answer::Tokens(Tokens { granted, scope: wish.scope.to_string(), at: self.services.now() }));
+        if !wants_session {
+            return Ok(Answer::Tokens(Tokens { granted, scope, at: self.services.now() }));
         }
         let claims = claims.ok_or(TokenError::NoIdToken)?;
-        let login = Login { granted: &granted, claims, proof: &proof, scope: wish.scope.to_string() };
-        let opened = session::open(&self.services, &self.call, login, caller.brought.as_ref()).await;
+        let login = Login { granted: &granted, claims, proof: &proof, scope };
+        let opened = session::open(&self.services, &self.call, login, brought.as_ref()).await;
         opened.map(Answer::Session).map_err(TokenError::Store)
     }
 
@@ -226,7 +332,9 @@ impl Exchange {
             Err(RefreshError::Refused(refusal)) => return Err(TokenError::Refused(refusal)),
             Err(error) => return Err(TokenError::Refresh(error)),
         };
-        self.believe(&redeemed.granted, None, GrantType::RefreshToken).await?;
-        Ok(Answer::Tokens(Tokens { granted: redeemed.granted, scope: wish.scope.to_string(), at: self.services.now() }))
+        // The login that it goes back to may have sent a nonce; whoever sent it knows it.
+        let asked = Asked { nonce: Nonce::Any, ..Asked::default() };
+        let Believed { granted, .. } = self.believe(redeemed.granted, None, asked, Holder::User).await?;
+        Ok(Answer::Tokens(Tokens { granted, scope: wish.scope.to_string(), at: self.services.now() }))
     }
 }

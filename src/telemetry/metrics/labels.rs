@@ -33,6 +33,10 @@ label! {
         Userinfo => "userinfo",
         /// `GET /users/me`
         UsersMe => "users_me",
+        /// `GET /authorize`
+        Authorize => "authorize",
+        /// `GET /callback`
+        Callback => "callback",
         /// `/logout`
         Logout => "logout",
         /// `/-/…`

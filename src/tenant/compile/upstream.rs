@@ -114,6 +114,7 @@ fn build(context: &mut Context<'_>, base: &str, management: &str, issuer: Option
     Some(Auth0 {
         issuer,
         base: base.into(),
+        authorize: format!("{base}/authorize").into(),
         token: endpoint("/oauth/token")?,
         userinfo: endpoint("/userinfo")?,
         revoke: endpoint("/oauth/revoke")?,
