@@ -96,6 +96,7 @@ pub struct Gateway {
     pub services: Arc<Services>,
     /// Its way out.
     pub shutdown: Shutdown,
+    keys: SessionKeys,
 }
 
 impl Gateway {
@@ -120,7 +121,7 @@ impl Gateway {
         accept(settings, &reloader.reload(Removals::Guarded).await)?;
         let keys = SessionKeys::open(settings.session_keys.as_deref(), &*random)?;
         let services = Arc::new(services(settings, &keys, &shutdown, (&clock, &random, &metrics))?);
-        follow(&reloader, keys, changes, &shutdown);
+        follow(&reloader, keys.clone(), changes, &shutdown);
         sweep(&services, &shutdown);
         let started = Arc::new(AtomicBool::new(false));
         let public_listener = bind(settings.public_address()).await?;
@@ -153,18 +154,20 @@ impl Gateway {
         serve_public(public_listener, edge, settings.max_connections, &metrics, &shutdown);
         serve_ops(ops_listener, ops_service, &metrics, &shutdown);
         started.store(true, Ordering::Release);
-        Ok(Self { public, ops, reloader, services, shutdown })
+        Ok(Self { public, ops, reloader, services, shutdown, keys })
     }
 
     /// Serves until a signal says otherwise. `HUP` reloads.
     pub async fn run(self, signals: Signals, mut reloads: Reloads) -> Outcome {
         notify::tell(ServiceState::Ready);
         let (reloader, closing) = (Arc::clone(&self.reloader), self.shutdown.closing().clone());
+        let keys = self.keys;
         self.shutdown.tracker().spawn(async move {
             tokio::select! {
                 () = async {
                     while reloads.recv().await.is_some() {
                         notify::tell(ServiceState::Reloading);
+                        keys.read_again();
                         reloader.reload(Removals::Guarded).await;
                         notify::tell(ServiceState::Ready);
                     }

@@ -20,6 +20,7 @@ use crate::telemetry::metrics::StoreBackend;
 const SWEEP_EVERY: Duration = Duration::from_secs(60);
 
 /// The key ring and the file it is read from.
+#[derive(Debug, Clone)]
 pub(super) struct SessionKeys {
     pub(super) ring: Arc<KeyRing>,
     file: Option<PathBuf>,
