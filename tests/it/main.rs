@@ -6,6 +6,7 @@
 #![expect(clippy::disallowed_methods, reason = "tests spawn tasks of their own and wait for them")]
 #![expect(unreachable_pub, reason = "a test binary exports nothing; `pub` says what the support gives to the tests")]
 
+mod authorize;
 mod bearers;
 mod environments;
 mod faults;

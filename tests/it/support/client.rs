@@ -10,7 +10,7 @@ use hyper_util::rt::TokioExecutor;
 use serde_json::Value;
 
 /// Headers that an answer of the public listener may have. What is not here has leaked.
-const ALLOWED: [&str; 13] = [
+const ALLOWED: [&str; 14] = [
     "content-type",
     "content-length",
     "date",
@@ -24,6 +24,7 @@ const ALLOWED: [&str; 13] = [
     "allow",
     "deprecation",
     "link",
+    "location",
 ];
 
 pub struct Client {
