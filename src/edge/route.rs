@@ -12,7 +12,7 @@ use crate::telemetry::metrics::Endpoint;
 pub struct Route {
     /// The path, without the service prefix.
     pub path: &'static str,
-    /// Its methods; `HEAD` follows `GET`.
+    /// Its methods; `HEAD` follows `GET` where that changes nothing.
     pub methods: &'static [Method],
     /// What answers.
     pub target: Target,
@@ -88,7 +88,9 @@ pub fn resolve(method: &Method, path: &str, prefix: &str) -> Result<&'static Rou
     let is_callback = path.strip_prefix(CALLBACK).is_some_and(|rest| rest.starts_with('/') && is_plain(rest));
     let path = if is_callback { CALLBACK } else { path };
     let route = ROUTES.iter().find(|route| route.path == path).ok_or(NoRoute::NotFound)?;
-    let method = if *method == Method::HEAD { &Method::GET } else { method };
+    // A HEAD changes nothing (RFC 9110 §9.2.1), and a callback spends a code.
+    let is_head = *method == Method::HEAD && route.target != Target::Callback;
+    let method = if is_head { &Method::GET } else { method };
     if route.methods.contains(method) { Ok(route) } else { Err(NoRoute::MethodNotAllowed(route)) }
 }
 
@@ -121,6 +123,7 @@ mod tests {
     fn a_callback_may_have_a_path_below_it() {
         check(&Method::GET, "/callback", "", Ok(Target::Callback));
         check(&Method::GET, "/callback/globex", "", Ok(Target::Callback));
+        assert!(matches!(resolve(&Method::HEAD, "/callback", ""), Err(NoRoute::MethodNotAllowed(_))));
         for path in ["/callback/", "/callback/a/", "/callback//a", "/callback/..", "/callback/%61", "/callbacks"] {
             check(&Method::GET, path, "", Err(NoRoute::NotFound));
         }

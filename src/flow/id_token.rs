@@ -9,7 +9,7 @@ use crate::jwt::verify::{self, JwtError};
 use crate::telemetry::metrics::OperatorErrorKind;
 
 /// Why an ID token from the token endpoint is not believed. It came over a checked connection from
-/// the configured tenant, so each of these is the operator's to mend, or Auth0's.
+/// the configured tenant, so most of these are the operator's to mend, or Auth0's.
 #[derive(Debug, thiserror::Error)]
 pub enum IdTokenError {
     /// It is malformed, or its signature does not verify.
@@ -21,6 +21,19 @@ pub enum IdTokenError {
     /// The tenant's keys cannot be had.
     #[error("the tenant's keys cannot be had")]
     Keys(#[source] KeysError),
+}
+
+impl IdTokenError {
+    /// Whether the login is not the one that was asked for: a visitor may edit what he is sent to Auth0 with, and
+    /// that is nobody's mistake.
+    pub fn is_another_login(&self) -> bool {
+        matches!(
+            self,
+            Self::Policy(
+                Rejection::Nonce | Rejection::AuthTime | Rejection::AuthenticationContext | Rejection::Organization
+            )
+        )
+    }
 }
 
 /// What the login asked for, as far as the ID token must say it again.
@@ -42,7 +55,9 @@ pub async fn verify(
     asked: Asked<'_>,
 ) -> Result<Claims, IdTokenError> {
     let verified = verify_uncounted(services, call, token, asked).await;
-    if let Err(IdTokenError::Signature(_) | IdTokenError::Policy(_)) = &verified {
+    if let Err(error @ (IdTokenError::Signature(_) | IdTokenError::Policy(_))) = &verified
+        && !error.is_another_login()
+    {
         services.metrics.operator_error(&call.tenant.name, OperatorErrorKind::IdToken);
     }
     verified

@@ -196,6 +196,11 @@ pub(super) fn token(error: &TokenError) -> Public {
             public(StatusCode::FORBIDDEN, ErrorCode::InvalidGrant, "the identity provider refused")
         }
         TokenError::Refresh(error) => refresh(error),
+        TokenError::IdToken(error) if error.is_another_login() => public(
+            StatusCode::UNAUTHORIZED,
+            ErrorCode::AccessDenied,
+            "the login is not the one that was asked for; log in again",
+        ),
         TokenError::IdToken(_) | TokenError::NoIdToken => OPERATOR,
         TokenError::Upstream(error) => upstream(error),
         TokenError::Store(_) => STORE_DOWN,

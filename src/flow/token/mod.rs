@@ -85,6 +85,7 @@ impl TokenError {
     /// For `logins_total`: refused is somebody's credentials or a policy; error is neither.
     fn result(&self) -> LoginResult {
         match self {
+            Self::IdToken(error) if error.is_another_login() => LoginResult::Refused,
             Self::IdToken(_) | Self::NoIdToken | Self::Upstream(_) | Self::Store(_) | Self::Aborted => {
                 LoginResult::Error
             }
