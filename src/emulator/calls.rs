@@ -9,6 +9,10 @@ use std::sync::{Mutex, PoisonError};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum EndpointName {
+    /// `GET /authorize`.
+    Authorize,
+    /// `/u/login`, the page.
+    Login,
     /// `POST /oauth/token`.
     Token,
     /// `GET|POST /userinfo`.
@@ -21,24 +25,39 @@ pub enum EndpointName {
     Discovery,
     /// `GET /v2/logout`.
     Logout,
+    /// `/oidc/logout`.
+    OidcLogout,
     /// Everything else below the tenant, answered with 404.
     Unknown,
 }
 
 impl EndpointName {
     /// All of them.
-    pub const ALL: [Self; 7] =
-        [Self::Token, Self::Userinfo, Self::Revoke, Self::Jwks, Self::Discovery, Self::Logout, Self::Unknown];
+    pub const ALL: [Self; 10] = [
+        Self::Authorize,
+        Self::Login,
+        Self::Token,
+        Self::Userinfo,
+        Self::Revoke,
+        Self::Jwks,
+        Self::Discovery,
+        Self::Logout,
+        Self::OidcLogout,
+        Self::Unknown,
+    ];
 
     /// The word of the control endpoints.
     pub fn name(self) -> &'static str {
         match self {
+            Self::Authorize => "authorize",
+            Self::Login => "login",
             Self::Token => "token",
             Self::Userinfo => "userinfo",
             Self::Revoke => "revoke",
             Self::Jwks => "jwks",
             Self::Discovery => "discovery",
             Self::Logout => "logout",
+            Self::OidcLogout => "oidc_logout",
             Self::Unknown => "unknown",
         }
     }
@@ -51,12 +70,15 @@ impl EndpointName {
     /// By the path below the tenant, with its slash.
     pub(super) fn of_path(path: &str) -> Self {
         match path {
+            "/authorize" => Self::Authorize,
+            "/u/login" => Self::Login,
             "/oauth/token" => Self::Token,
             "/userinfo" => Self::Userinfo,
             "/oauth/revoke" => Self::Revoke,
             "/.well-known/jwks.json" => Self::Jwks,
             "/.well-known/openid-configuration" | "/.well-known/oauth-authorization-server" => Self::Discovery,
             "/v2/logout" => Self::Logout,
+            "/oidc/logout" => Self::OidcLogout,
             _ => Self::Unknown,
         }
     }

@@ -21,7 +21,9 @@ mod faults;
 mod handle;
 mod keys;
 mod limits;
+mod logins;
 mod mint;
+mod page;
 mod refresh_tokens;
 mod serve;
 mod tenant;
@@ -47,7 +49,7 @@ pub use handle::TenantHandle;
 pub use limits::RateLimit;
 pub use mint::{MintKey, MintSignature, MintSpec};
 pub use refresh_tokens::{RefreshEvent, RefreshOutcome};
-pub use world::{RotationMode, World, WorldTenant, sample_secret};
+pub use world::{RotationMode, World, WorldTenant, WorldUrl, sample_secret};
 
 use crate::base::clock::Clock;
 use crate::base::random::Random;

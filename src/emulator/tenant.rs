@@ -9,6 +9,7 @@ use super::calls::{Calls, EndpointName, PerEndpoint};
 use super::faults::Faults;
 use super::keys::{KeyRing, KeySource, Keys};
 use super::limits::{BRUTE_FORCE_THRESHOLD, Buckets, FailedLogins, Moment, RateLimit, RateReading};
+use super::logins::Logins;
 use super::refresh_tokens::RefreshTokens;
 use super::tokens::OpaqueTokens;
 use super::users::Users;
@@ -32,6 +33,8 @@ pub(super) struct TenantState {
     pub(super) opaque: OpaqueTokens,
     /// Its refresh tokens.
     pub(super) refresh_tokens: RefreshTokens,
+    /// Its logins by browser.
+    pub(super) logins: Logins,
     /// Its brute-force counter.
     pub(super) failed_logins: FailedLogins,
     /// Its counters.
@@ -118,6 +121,7 @@ impl TenantState {
             opaque: OpaqueTokens::new(&issuer, random.clone()),
             keys: Keys::new(source, random.clone()),
             refresh_tokens: RefreshTokens::new(random.clone()),
+            logins: Logins::default(),
             failed_logins: FailedLogins::default(),
             calls: Calls::default(),
             faults: Faults::default(),

@@ -43,10 +43,21 @@ pub(super) struct Grant<'a> {
 /// Where in a login's life tokens are issued.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum GrantMoment {
-    /// The login.
+    /// A login at the token endpoint.
     Login,
+    /// A login at the page.
+    Code(Moment),
     /// A refresh.
     Refresh,
+}
+
+/// How and when somebody logged in at the page.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Moment {
+    /// Unix seconds, where `max_age` was asked for.
+    pub(super) auth_time: Option<i64>,
+    /// Where there was a second factor.
+    pub(super) acr: Option<&'static str>,
 }
 
 /// What a valid access token lets `/userinfo` know.
@@ -90,8 +101,12 @@ fn id_claims(tenant: &TenantState, grant: &Grant<'_>) -> Value {
     claims.insert("iat".to_owned(), json!(now));
     claims.insert("exp".to_owned(), json!(now + seconds(settings.lifetimes.id)));
     claims.insert("sub".to_owned(), json!(grant.user.subject));
-    if grant.at == GrantMoment::Login {
+    if grant.at != GrantMoment::Refresh {
         claims.insert("sid".to_owned(), json!(random_text(&*tenant.random, 24)));
+    }
+    if let GrantMoment::Code(Moment { auth_time, acr }) = grant.at {
+        claims.extend(auth_time.map(|at| ("auth_time".to_owned(), json!(at))));
+        claims.extend(acr.map(|acr| ("acr".to_owned(), json!(acr))));
     }
     if let Some(nonce) = grant.nonce {
         claims.insert("nonce".to_owned(), json!(nonce));
@@ -118,8 +133,12 @@ fn access_claims(tenant: &TenantState, grant: &Grant<'_>, api: &str) -> Value {
     if let Some(organization) = grant.organization {
         claims.insert("org_id".to_owned(), json!(organization));
     }
-    let grant_type = if grant.at == GrantMoment::Login { "password" } else { "refresh_token" };
-    claims.insert("gty".to_owned(), json!(grant_type));
+    let grant_type = match grant.at {
+        GrantMoment::Login => Some("password"),
+        GrantMoment::Refresh => Some("refresh_token"),
+        GrantMoment::Code(_) => None,
+    };
+    claims.extend(grant_type.map(|grant_type| ("gty".to_owned(), json!(grant_type))));
     claims.insert("azp".to_owned(), json!(grant.client_id));
     Value::Object(claims)
 }

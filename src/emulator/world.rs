@@ -64,8 +64,41 @@ pub struct WorldClient {
     pub trusts_forwarded_for: bool,
     /// Connections enabled for it; none listed: all of the tenant's.
     pub connections: Vec<String>,
+    /// Allowed Callback URLs.
+    pub callbacks: Vec<WorldUrl>,
     /// What it may have by `client_credentials`.
     pub machine_grants: Vec<MachineGrant>,
+}
+
+/// URLs that a client may be called back at: any scheme and port, which is the emulator's liberty, since a
+/// test's gateway is at a port that nobody knows before.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WorldUrl {
+    /// A host, `*.` and its end, or `*`.
+    pub host: &'static str,
+    /// How the path begins.
+    pub path: &'static str,
+}
+
+impl WorldUrl {
+    /// Every URL.
+    pub const ANY: Self = Self { host: "*", path: "" };
+
+    /// Whether the URL is one of them.
+    pub fn covers(&self, url: &str) -> bool {
+        let parsed = url::Url::parse(url);
+        self.covers_host(url) && parsed.is_ok_and(|url| url.path().starts_with(self.path) && url.fragment().is_none())
+    }
+
+    /// Whether the URL is on one of the hosts.
+    pub fn covers_host(&self, url: &str) -> bool {
+        let Ok(url) = url::Url::parse(url) else { return false };
+        let host = url.host_str().unwrap_or_default();
+        match self.host.strip_prefix('*') {
+            Some(end) => host.ends_with(end),
+            None => host == self.host,
+        }
+    }
 }
 
 /// How a client proves itself.
@@ -213,8 +246,15 @@ impl WorldClient {
             rotation: RotationMode::Reusable,
             trusts_forwarded_for: true,
             connections: Vec::new(),
+            callbacks: Vec::new(),
             machine_grants: Vec::new(),
         }
+    }
+
+    /// A client that may be called back there.
+    #[must_use]
+    pub fn called_back_at(self, host: &'static str) -> Self {
+        Self { callbacks: vec![WorldUrl { host, path: "/callback" }], ..self }
     }
 
     /// A public client: no secret, rotating refresh tokens, no forwarded address.
@@ -229,7 +269,12 @@ impl WorldClient {
 
     /// A client of a tenant that welcomes strangers.
     pub fn stranger(id: &str) -> Self {
-        Self { credential: ClientCredential::Anything, grants: GrantType::ALL.to_vec(), ..Self::confidential("", id) }
+        Self {
+            credential: ClientCredential::Anything,
+            grants: GrantType::ALL.to_vec(),
+            callbacks: vec![WorldUrl::ANY],
+            ..Self::confidential("", id)
+        }
     }
 
     /// A machine client that may use the Management API.
@@ -277,7 +322,10 @@ fn acme() -> WorldTenant {
     }];
     WorldTenant {
         clients: vec![
-            WorldClient { rotation: rotating, ..WorldClient::confidential("acme", "acme-web") },
+            WorldClient {
+                rotation: rotating,
+                ..WorldClient::confidential("acme", "acme-web").called_back_at("*.acme.localhost")
+            },
             api,
             WorldClient::management("acme", "acme-mgmt"),
         ],
@@ -301,7 +349,10 @@ fn acme() -> WorldTenant {
 
 fn globex() -> WorldTenant {
     WorldTenant {
-        clients: vec![WorldClient::confidential("globex", "globex-portal"), WorldClient::public("globex-spa")],
+        clients: vec![
+            WorldClient::confidential("globex", "globex-portal").called_back_at("*.globex.localhost"),
+            WorldClient::public("globex-spa").called_back_at("*.globex.localhost"),
+        ],
         connections: vec![DIRECTORY.to_owned()],
         default_directory: Some(DIRECTORY.to_owned()),
         apis: vec![WorldApi { identifier: "https://api.globex.example".to_owned(), scopes: Vec::new() }],
@@ -313,7 +364,7 @@ fn globex() -> WorldTenant {
 fn initech() -> WorldTenant {
     WorldTenant {
         clients: vec![
-            WorldClient::confidential("initech", "initech-cms"),
+            WorldClient::confidential("initech", "initech-cms").called_back_at("*"),
             WorldClient::management("initech", "initech-mgmt"),
         ],
         connections: vec![DIRECTORY.to_owned()],

@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 
 use crate::support::{Answer, World, WorldOptions};
 
-const APP: &str = "app.acme.localhost";
 const CHALLENGE: &str = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM";
 
 /// A tenant with a client for each flow, on `https` hosts as behind a proxy.

@@ -6,8 +6,10 @@
 #![expect(clippy::disallowed_methods, reason = "tests spawn tasks of their own and wait for them")]
 #![expect(unreachable_pub, reason = "a test binary exports nothing; `pub` says what the support gives to the tests")]
 
+mod attacks;
 mod authorize;
 mod bearers;
+mod code_flows;
 mod environments;
 mod faults;
 mod foreign;

@@ -104,9 +104,9 @@ fn basic_credentials(header: &str) -> Option<(String, String)> {
     Some((decode(id)?, decode(secret)?))
 }
 
-/// What an assertion says. Its signature is not looked at: the world has no keys of clients, and who
+/// What an assertion or a hint says. Its signature is not looked at: the world has no keys of clients, and who
 /// tests signatures does so against the gateway's public key.
-fn unverified_claims(assertion: &str) -> Option<Map<String, Value>> {
+pub(super) fn unverified_claims(assertion: &str) -> Option<Map<String, Value>> {
     let payload = assertion.split('.').nth(1)?;
     serde_json::from_slice(&base64::engine::general_purpose::URL_SAFE_NO_PAD.decode(payload).ok()?).ok()
 }

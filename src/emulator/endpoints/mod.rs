@@ -1,7 +1,10 @@
 //! The endpoints below a tenant, and who calls them: client authentication and dispatch.
 
+mod authorize;
 mod client;
 mod client_credentials;
+mod code;
+mod login;
 mod logout;
 mod password;
 mod refresh;
@@ -30,6 +33,8 @@ pub(super) async fn work(tenant: &Arc<TenantState>, endpoint: EndpointName, arri
         Err(rate) => return Answer::from(Refusal::too_many_requests()).with_rate(rate),
     };
     let worked = match endpoint {
+        EndpointName::Authorize => authorize::answer(tenant, arrival),
+        EndpointName::Login => login::answer(tenant, arrival),
         EndpointName::Token => token::answer(tenant, arrival).await,
         // Its limit is a user's, so that its headers are its own.
         EndpointName::Userinfo => return userinfo::answer(tenant, arrival).await.unwrap_or_else(Answer::from),
@@ -37,6 +42,7 @@ pub(super) async fn work(tenant: &Arc<TenantState>, endpoint: EndpointName, arri
         EndpointName::Jwks => well_known::jwks(tenant).await,
         EndpointName::Discovery => Ok(well_known::discovery(tenant)),
         EndpointName::Logout => logout::answer(tenant, arrival),
+        EndpointName::OidcLogout => logout::oidc(tenant, arrival),
         EndpointName::Unknown => Ok(not_found()),
     };
     worked.unwrap_or_else(Answer::from).with_rate(rate)
@@ -51,8 +57,12 @@ pub(super) fn not_found() -> Answer {
 fn allowed(endpoint: EndpointName, method: &Method) -> bool {
     match endpoint {
         EndpointName::Token | EndpointName::Revoke => method == Method::POST,
-        EndpointName::Userinfo => method == Method::GET || method == Method::POST,
-        EndpointName::Jwks | EndpointName::Discovery | EndpointName::Logout => method == Method::GET,
+        EndpointName::Userinfo | EndpointName::Login | EndpointName::OidcLogout => {
+            method == Method::GET || method == Method::POST
+        }
+        EndpointName::Authorize | EndpointName::Jwks | EndpointName::Discovery | EndpointName::Logout => {
+            method == Method::GET
+        }
         EndpointName::Unknown => true,
     }
 }

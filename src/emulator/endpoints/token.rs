@@ -11,7 +11,7 @@ use super::super::tenant::TenantState;
 use super::super::tokens::Audience;
 use super::super::world::{Strangers, WorldApi};
 use super::client::authenticate;
-use super::{client_credentials, password, refresh};
+use super::{client_credentials, code, password, refresh};
 use crate::oauth::grant::GrantType;
 use crate::oauth::scope::Scopes;
 
@@ -23,7 +23,8 @@ pub(super) async fn answer(tenant: &Arc<TenantState>, arrival: &Arrival) -> Resu
     }
     let grant_type = form.get("grant_type").ok_or_else(|| Refusal::missing("grant_type"))?;
     tenant.calls.count_grant(grant_type);
-    let served = [GrantType::Password, GrantType::RefreshToken, GrantType::ClientCredentials];
+    let served =
+        [GrantType::AuthorizationCode, GrantType::Password, GrantType::RefreshToken, GrantType::ClientCredentials];
     let grant = GrantType::from_wire(grant_type).filter(|grant| served.contains(grant)).ok_or_else(|| {
         let description = format!("Unsupported grant type: {grant_type}");
         Refusal::new(StatusCode::BAD_REQUEST, "unsupported_grant_type", description)
@@ -35,6 +36,7 @@ pub(super) async fn answer(tenant: &Arc<TenantState>, arrival: &Arrival) -> Resu
     }
     let ring = tenant.ring().await?;
     let members: Map<String, Value> = match grant {
+        GrantType::AuthorizationCode => code::answer(tenant, &ring, arrival, &caller)?,
         GrantType::RefreshToken => refresh::answer(tenant, &ring, arrival, &caller)?,
         GrantType::ClientCredentials => client_credentials::answer(tenant, &ring, arrival, &caller)?,
         _ => password::answer(tenant, &ring, arrival, &caller)?,

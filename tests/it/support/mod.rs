@@ -2,6 +2,7 @@
 
 mod client;
 mod files;
+mod visitor;
 
 use std::io::Write;
 use std::sync::{Arc, Mutex};
@@ -22,6 +23,7 @@ use tokio_util::task::TaskTracker;
 
 pub use client::{Answer, Request};
 pub use files::{ACME, GLOBEX, INITECH, plain_tenant};
+pub use visitor::Visitor;
 
 /// Longer than any machine takes; a test that works never waits for it.
 const PATIENCE: Duration = Duration::from_secs(60);
