@@ -214,7 +214,7 @@ async fn a_code_of_one_tenant_does_not_reach_the_other() {
     assert!(has_session(&callback(&world, &own, &tab.cookie).await));
     // And the other tenant logs in beside it, at its own callback.
     let tab = open(&world, "other", "").await;
-    let landed = log_in(&tab.page, VICTIM).await;
+    let landed = log_in(&tab.page, "user@other.example").await;
     assert_eq!(landed.path(), "/callback/other");
     assert!(has_session(&callback(&world, &landed, &tab.cookie).await));
 }
