@@ -1,4 +1,4 @@
-//! The authorization_code grant (auth0-facts 1.4): once, for its client, redirect URI and verifier.
+//! The grant `authorization_code` (auth0-facts 1.4): once, for its client, redirect URI and verifier.
 
 use serde_json::{Map, Value, json};
 

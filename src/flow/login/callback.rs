@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use url::Url;
 
-use super::super::return_url::ReturnUrl;
+use super::super::return_url::{self, ReturnUrl, is_on};
 use super::super::token::{self, TokenError};
 use super::super::{Call, Services};
 use super::transaction::{Kind, Transaction, TransactionError};
@@ -88,7 +88,7 @@ pub async fn finish(
     if !is_issuer || !is_ours {
         return Err(CallbackError::MixUp);
     }
-    let location = return_url(call, &transaction);
+    let location = page(call, &transaction);
     let state = transaction.caller_state.clone();
     let mut parameters: Vec<(&str, &str)> = Vec::new();
     parameters.extend(state.as_deref().map(|state| ("state", state)));
@@ -111,31 +111,21 @@ pub async fn finish(
 }
 
 /// What the login asked for, or the client's first page.
-fn return_url(call: &Call, transaction: &Transaction) -> ReturnUrl {
+fn page(call: &Call, transaction: &Transaction) -> ReturnUrl {
     match &transaction.redirect {
         // Held against the list when the login began, and sealed since.
-        Some(url) => ReturnUrl::admitted(url),
-        None => super::super::return_url::first(&call.client.login_urls, &call.host)
-            .unwrap_or_else(|| ReturnUrl::admitted("/")),
+        Some(url) => ReturnUrl::sealed(url),
+        None => return_url::first(&call.client.login_urls, &call.host).unwrap_or_else(ReturnUrl::root),
     }
 }
 
 /// Whether a URL is on the host, port included.
 pub(super) fn is_on_host(url: &str, host: &Host) -> bool {
-    host_and_path(url).is_some_and(|(on, _)| on == *host)
+    Url::parse(url).is_ok_and(|url| is_on(&url, host))
 }
 
 /// Whether the redirect URI is where the browser came to. A proxy may have cut a prefix off the path, so its
 /// end decides; the rest is the proxy's.
 fn leads_to(redirect_uri: &str, host: &Host, path: &str) -> bool {
-    host_and_path(redirect_uri).is_some_and(|(on, full)| on == *host && full.ends_with(path))
-}
-
-fn host_and_path(url: &str) -> Option<(Host, String)> {
-    let url = Url::parse(url).ok()?;
-    let host = match url.port() {
-        Some(port) => format!("{}:{port}", url.host_str()?),
-        None => url.host_str()?.to_owned(),
-    };
-    Some((Host::parse(&host).ok()?, url.path().to_owned()))
+    Url::parse(redirect_uri).is_ok_and(|url| is_on(&url, host) && url.path().ends_with(path))
 }
