@@ -22,6 +22,7 @@ use crate::base::digest::MacKey;
 use crate::base::id::Host;
 use crate::base::random::{Random, SystemRandom};
 use crate::base::secret::Secret;
+use crate::cache::discovery::Documents;
 use crate::cache::keyset::KeySets;
 use crate::edge::client_addr::TrustedProxies;
 use crate::edge::exchange::{Observer, UntrustedPeers};
@@ -194,6 +195,7 @@ fn services(
     let tasks = shutdown.tracker().clone();
     Ok(Services {
         keys: KeySets::new(auth0.clone(), Arc::clone(metrics), Arc::clone(clock), tasks.clone()),
+        discovery: Documents::new(auth0.clone(), Arc::clone(metrics), Arc::clone(clock), tasks.clone()),
         auth0,
         userinfo: userinfo::Caches::new(clock),
         ring: Arc::clone(&keys.ring),

@@ -3,11 +3,11 @@
 pub mod address;
 pub mod client_auth;
 pub mod error;
-pub mod jwks;
 pub mod revoke;
 pub mod token;
 pub mod transport;
 pub mod userinfo;
+pub mod well_known;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};

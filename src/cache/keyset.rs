@@ -6,6 +6,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
 use moka::sync::Cache;
 use tokio_util::task::TaskTracker;
 
@@ -66,7 +67,7 @@ pub struct KeySets {
 /// What came of looking for a key that is not known.
 enum Sought {
     /// There is nothing to wait for: the key is known by now, or the cool-down holds.
-    Known(Arc<KeySet>),
+    Known(Known),
     /// A fetch that may bring it.
     UnderWay(Boarded<Result<Known, KeysError>>),
 }
@@ -74,6 +75,8 @@ enum Sought {
 #[derive(Debug, Clone)]
 struct Known {
     keys: Arc<KeySet>,
+    /// As Auth0 sent it.
+    document: Bytes,
     fetched: Instant,
 }
 
@@ -96,21 +99,30 @@ impl KeySets {
     /// The tenant's keys, fetched where they are old or where none has the `kid`. The set may still
     /// not have it: then the token's key is unknown, and that is the verifier's to say.
     pub async fn find(&self, tenant: &Arc<Tenant>, kid: Option<&str>) -> Result<Arc<KeySet>, KeysError> {
+        self.look_up(tenant, kid).await.map(|known| known.keys)
+    }
+
+    /// The tenant's key set as Auth0 sent it, of the same fetch.
+    pub async fn document(&self, tenant: &Arc<Tenant>) -> Result<Bytes, KeysError> {
+        self.look_up(tenant, None).await.map(|known| known.document)
+    }
+
+    async fn look_up(&self, tenant: &Arc<Tenant>, kid: Option<&str>) -> Result<Known, KeysError> {
         let key = identity(&tenant.auth0);
         let now = self.clock.instant();
         let Some(known) = self.known.get(&key) else {
             self.metrics.cache(CacheName::Keys, CacheResult::Miss);
-            return self.fetch(tenant, key).await.map(|known| known.keys);
+            return self.fetch(tenant, key).await;
         };
         let age = now.saturating_duration_since(known.fetched);
         let is_known = kid.is_none_or(|kid| known.keys.contains(kid));
         if age < FRESH && is_known {
             self.metrics.cache(CacheName::Keys, CacheResult::Hit);
-            return Ok(known.keys);
+            return Ok(known);
         }
         let fetched = match kid.filter(|_| !is_known) {
-            Some(kid) => match self.seek(tenant, key, kid) {
-                Sought::Known(keys) => return Ok(keys),
+            Some(kid) => match self.seek(tenant, key, kid, &known) {
+                Sought::Known(known) => return Ok(known),
                 Sought::UnderWay(flight) => flight.wait().await.unwrap_or(Err(KeysError::JustFailed)),
             },
             // Keys that may still be used are not waited for long: a slow Auth0 is no reason to be slow.
@@ -121,11 +133,11 @@ impl KeySets {
             None => self.fetch(tenant, key).await,
         };
         match fetched {
-            Ok(fetched) => Ok(fetched.keys),
+            Ok(fetched) => Ok(fetched),
             Err(_) if age < STALE_AT_MOST => {
                 self.metrics.cache(CacheName::Keys, CacheResult::Stale);
                 self.metrics.jwks_age(&tenant.name, age);
-                Ok(known.keys)
+                Ok(known)
             }
             Err(error) => Err(error),
         }
@@ -134,16 +146,16 @@ impl KeySets {
     /// Looks for a key that is not known: one fetch per issuer and cool-down. A fetch that is under way
     /// is waited for in any case: it may bring the key. The gate makes "nobody asks, so I do" one step,
     /// so that of twenty logins right after a rotation none is told that there is no such key.
-    fn seek(&self, tenant: &Arc<Tenant>, key: Digest, kid: &str) -> Sought {
+    fn seek(&self, tenant: &Arc<Tenant>, key: Digest, kid: &str, before: &Known) -> Sought {
         let _gate = self.seeking.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(flight) = self.fetching.running(&key) {
             return Sought::UnderWay(flight);
         }
         let now = self.clock.instant();
-        let known = self.known.get(&key).map(|known| known.keys).unwrap_or_default();
+        let known = self.known.get(&key).unwrap_or_else(|| before.clone());
         let asked = self.asked_for_unknown.get(&key).is_some_and(|at| now.saturating_duration_since(at) < COOL_DOWN);
-        if asked || known.contains(kid) {
-            if !known.contains(kid) {
+        if asked || known.keys.contains(kid) {
+            if !known.keys.contains(kid) {
                 self.metrics.jwks_fetch(&tenant.name, FetchResult::Cooled);
             }
             return Sought::Known(known);
@@ -212,6 +224,6 @@ impl Fetch {
         if keys.is_empty() {
             return Err(KeysError::Unusable);
         }
-        Ok(Known { keys: Arc::new(keys), fetched: self.clock.instant() })
+        Ok(Known { keys: Arc::new(keys), document: body, fetched: self.clock.instant() })
     }
 }

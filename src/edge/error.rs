@@ -11,7 +11,6 @@ use super::body::BodyError;
 use super::reply::{self, Reply};
 use super::request::RequestError;
 use super::route::NoRoute;
-use crate::flow::Refusal;
 use crate::flow::login::authorize::AuthorizeError;
 use crate::flow::login::callback::CallbackError;
 use crate::flow::logout::LogoutError;
@@ -20,6 +19,7 @@ use crate::flow::refresh::RefreshError;
 use crate::flow::session::SessionError;
 use crate::flow::token::TokenError;
 use crate::flow::userinfo::UserinfoError;
+use crate::flow::{DiscoveryError, KeysError, Refusal};
 use crate::oauth::authorize::AuthorizationRequestError;
 use crate::oauth::error::ErrorCode;
 use crate::oauth::request::TokenRequestError;
@@ -74,6 +74,12 @@ pub enum Failure {
     /// The userinfo flow failed.
     #[error("no claims")]
     Userinfo(#[source] UserinfoError),
+    /// No discovery document.
+    #[error("no discovery document")]
+    Discovery(#[source] DiscoveryError),
+    /// No key set.
+    #[error("no key set")]
+    Keys(#[source] KeysError),
     /// The logout flow failed.
     #[error("no logout")]
     Logout(#[source] LogoutError),
@@ -181,6 +187,13 @@ impl Failure {
             Self::Token(error) => table::token(error),
             Self::Session(error) => table::session(error),
             Self::Userinfo(error) | Self::Logout(LogoutError::Bearer(error)) => table::userinfo(error),
+            Self::Discovery(error) => table::discovery(error),
+            Self::Keys(error) => table::keys(error),
+            Self::Logout(LogoutError::ReturnUrlNotAllowed) => public(
+                StatusCode::BAD_REQUEST,
+                ErrorCode::InvalidRequest,
+                "the way back is not within the client's logout_urls",
+            ),
             Self::Logout(LogoutError::Store(_)) => table::STORE_DOWN,
             Self::Internal => {
                 public(StatusCode::INTERNAL_SERVER_ERROR, ErrorCode::ServerError, "the request could not be finished")

@@ -153,6 +153,11 @@ impl Exchange<'_> {
         self.observer.metrics.resolution(resolved.reason);
     }
 
+    /// The client, once it was found.
+    pub fn client(&self) -> Option<&Client> {
+        self.client.as_deref()
+    }
+
     /// No tenant was found.
     pub fn unresolved(&mut self, unresolved: &Unresolved) {
         let reason = unresolved.reason();

@@ -3,6 +3,7 @@
 pub mod body;
 pub mod client_addr;
 pub mod cookie;
+pub mod cors;
 pub mod cross_site;
 mod endpoint;
 pub mod error;

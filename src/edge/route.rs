@@ -35,8 +35,16 @@ pub enum Target {
     Authorize,
     /// `endpoint::callback`.
     Callback,
-    /// `endpoint::logout`.
+    /// `endpoint::logout`: `POST` here alone, `GET` also at Auth0.
     Logout,
+    /// `endpoint::logout`, as Auth0's.
+    V2Logout,
+    /// `endpoint::logout`, as Auth0's.
+    OidcLogout,
+    /// `endpoint::discovery`.
+    Discovery,
+    /// `endpoint::discovery`.
+    Keys,
     /// `endpoint::health`: the process answers.
     Healthz,
     /// `endpoint::health`: it may get traffic.
@@ -64,7 +72,26 @@ pub const ROUTES: &[Route] = &[
     Route { path: "/users/me", methods: &[Method::GET], target: Target::UsersMe, endpoint: Endpoint::UsersMe },
     Route { path: "/authorize", methods: &[Method::GET], target: Target::Authorize, endpoint: Endpoint::Authorize },
     Route { path: CALLBACK, methods: &[Method::GET], target: Target::Callback, endpoint: Endpoint::Callback },
-    Route { path: "/logout", methods: &[Method::POST], target: Target::Logout, endpoint: Endpoint::Logout },
+    Route {
+        path: "/logout",
+        methods: &[Method::GET, Method::POST],
+        target: Target::Logout,
+        endpoint: Endpoint::Logout,
+    },
+    Route { path: "/v2/logout", methods: &[Method::GET], target: Target::V2Logout, endpoint: Endpoint::V2Logout },
+    Route {
+        path: "/oidc/logout",
+        methods: &[Method::GET, Method::POST],
+        target: Target::OidcLogout,
+        endpoint: Endpoint::OidcLogout,
+    },
+    Route {
+        path: "/.well-known/openid-configuration",
+        methods: &[Method::GET],
+        target: Target::Discovery,
+        endpoint: Endpoint::Discovery,
+    },
+    Route { path: "/.well-known/jwks.json", methods: &[Method::GET], target: Target::Keys, endpoint: Endpoint::Keys },
     Route { path: "/-/healthz", methods: &[Method::GET], target: Target::Healthz, endpoint: Endpoint::Health },
     Route { path: "/-/ready", methods: &[Method::GET], target: Target::Ready, endpoint: Endpoint::Health },
     Route { path: "/-/check-up", methods: &[Method::GET], target: Target::CheckUp, endpoint: Endpoint::Health },
@@ -82,15 +109,20 @@ pub enum NoRoute {
     MethodNotAllowed(&'static Route),
 }
 
-/// The route of a method and path.
-pub fn resolve(method: &Method, path: &str, prefix: &str) -> Result<&'static Route, NoRoute> {
+/// The route of a path, for any method.
+pub fn find(path: &str, prefix: &str) -> Result<&'static Route, NoRoute> {
     let path = path.strip_prefix(prefix).ok_or(NoRoute::NotFound)?;
     let is_callback = path.strip_prefix(CALLBACK).is_some_and(|rest| rest.starts_with('/') && is_plain(rest));
     let path = if is_callback { CALLBACK } else { path };
-    let route = ROUTES.iter().find(|route| route.path == path).ok_or(NoRoute::NotFound)?;
-    // A HEAD changes nothing (RFC 9110 §9.2.1), and a callback spends a code.
-    let is_head = *method == Method::HEAD && route.target != Target::Callback;
-    let method = if is_head { &Method::GET } else { method };
+    ROUTES.iter().find(|route| route.path == path).ok_or(NoRoute::NotFound)
+}
+
+/// The route of a method and path.
+pub fn resolve(method: &Method, path: &str, prefix: &str) -> Result<&'static Route, NoRoute> {
+    let route = find(path, prefix)?;
+    // A HEAD changes nothing (RFC 9110 §9.2.1); a callback spends a code, and a logout ends a session.
+    let changes = matches!(route.target, Target::Callback | Target::Logout | Target::V2Logout | Target::OidcLogout);
+    let method = if *method == Method::HEAD && !changes { &Method::GET } else { method };
     if route.methods.contains(method) { Ok(route) } else { Err(NoRoute::MethodNotAllowed(route)) }
 }
 

@@ -6,11 +6,12 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use http::request::Parts;
-use http::{HeaderValue, Request, StatusCode};
+use http::{HeaderValue, Method, Request, StatusCode};
 use hyper::body::Body;
 
 use super::client_addr::TrustedProxies;
 use super::cookie::Transport;
+use super::cors;
 use super::endpoint;
 use super::error::Failure;
 use super::exchange::{Exchange, Observer};
@@ -20,6 +21,7 @@ use super::route::{self, Route, Target};
 use crate::flow::login::callback::CallbackError;
 use crate::flow::login::transaction::TransactionError;
 use crate::flow::{Call, Services, UpstreamTime};
+use crate::telemetry::metrics::Endpoint;
 use crate::tenant::lookup::{Query, Unresolved};
 use crate::tenant::registry::Registry;
 use crate::tenant::reload::{RegistryHandle, Reloader};
@@ -77,6 +79,9 @@ impl PublicService {
                 failure.reply()
             }
         };
+        if let Some(client) = exchange.client() {
+            cors::let_read(&parts.headers, client, &mut reply);
+        }
         if let Ok(id) = HeaderValue::from_str(exchange.request_id()) {
             reply.headers_mut().insert("x-request-id", id);
         }
@@ -95,6 +100,9 @@ impl PublicService {
         B: Body<Data = Bytes>,
         B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
     {
+        if parts.method == Method::OPTIONS {
+            return self.preflight(parts, peer, exchange);
+        }
         let route: &Route =
             route::resolve(&parts.method, parts.uri.path(), &self.options.prefix).map_err(Failure::NoRoute)?;
         exchange.endpoint(route.endpoint);
@@ -104,11 +112,7 @@ impl PublicService {
             Target::CheckUp => return Ok(endpoint::health::check_up(self).await),
             _ => {}
         }
-        let facts = Facts::of(parts, peer, &self.options.trusted).map_err(|error| {
-            exchange.bad_host();
-            Failure::Request(error)
-        })?;
-        exchange.facts(&facts);
+        let facts = self.facts(parts, peer, exchange)?;
         let incoming = Incoming { service: self, parts, facts, registry: self.registry.load() };
         match route.target {
             Target::Token => endpoint::token::answer(&incoming, body, exchange).await,
@@ -118,9 +122,37 @@ impl PublicService {
             }
             Target::Authorize => endpoint::authorize::answer(&incoming, exchange),
             Target::Callback => endpoint::callback::answer(&incoming, exchange).await,
-            Target::Logout => endpoint::logout::answer(&incoming, exchange).await,
+            Target::Logout if parts.method == Method::POST => endpoint::logout::here(&incoming, exchange).await,
+            Target::Logout | Target::V2Logout | Target::OidcLogout => {
+                endpoint::logout::leave(&incoming, body, exchange, route.target).await
+            }
+            Target::Discovery | Target::Keys => endpoint::discovery::answer(&incoming, exchange, route.target).await,
             Target::Healthz | Target::Ready | Target::CheckUp => Err(Failure::Internal),
         }
+    }
+}
+
+impl PublicService {
+    fn facts<'a>(
+        &self,
+        parts: &'a Parts,
+        peer: Option<IpAddr>,
+        exchange: &mut Exchange<'_>,
+    ) -> Result<Facts<'a>, Failure> {
+        let facts = Facts::of(parts, peer, &self.options.trusted).map_err(|error| {
+            exchange.bad_host();
+            Failure::Request(error)
+        })?;
+        exchange.facts(&facts);
+        Ok(facts)
+    }
+
+    fn preflight(&self, parts: &Parts, peer: Option<IpAddr>, exchange: &mut Exchange<'_>) -> Result<Reply, Failure> {
+        exchange.endpoint(Endpoint::Preflight);
+        let route = route::find(parts.uri.path(), &self.options.prefix).map_err(Failure::NoRoute)?;
+        let facts = self.facts(parts, peer, exchange)?;
+        let registry = self.registry.load();
+        cors::preflight(&parts.headers, route, registry.clients_on(&facts.host).map(|(_, client)| &**client))
     }
 }
 

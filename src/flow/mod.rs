@@ -4,6 +4,7 @@
 //! with a reason. It knows neither HTTP towards callers nor statuses of Auth0.
 
 pub mod claims;
+pub mod discovery;
 pub mod environment;
 pub mod id_token;
 pub mod login;
@@ -28,6 +29,7 @@ use crate::auth0::Auth0Client;
 use crate::base::clock::Clock;
 use crate::base::id::Host;
 use crate::base::random::Random;
+use crate::cache::discovery::Documents;
 use crate::cache::keyset::KeySets;
 use crate::session::SessionStore;
 use crate::session::ring::KeyRing;
@@ -38,6 +40,7 @@ use crate::tenant::model::{Client, Tenant};
 // it reaches Auth0, caches and stores only through a flow.
 pub use crate::auth0::error::{Blame, UpstreamError};
 pub use crate::auth0::token::Refusal;
+pub use crate::cache::discovery::DiscoveryError;
 pub use crate::cache::keyset::KeysError;
 pub use crate::session::SessionId;
 
@@ -48,6 +51,8 @@ pub struct Services {
     pub auth0: Auth0Client,
     /// Key sets of issuers.
     pub keys: KeySets,
+    /// Discovery documents of issuers.
+    pub discovery: Documents,
     /// What `/userinfo` remembers.
     pub userinfo: userinfo::Caches,
     /// Seals what goes to a browser and comes back.

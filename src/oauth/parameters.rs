@@ -75,6 +75,11 @@ impl Parameters {
         self.0.iter().find(|(have, value)| have == name && !value.is_empty()).map(|(_, value)| value.as_str())
     }
 
+    /// Whether it is there, also without a value.
+    pub fn has(&self, name: &str) -> bool {
+        self.0.iter().any(|(have, _)| have == name)
+    }
+
     fn insert(&mut self, name: String, value: String) -> Result<(), ParametersError> {
         if self.0.iter().any(|(have, _)| *have == name) {
             return Err(ParametersError::Repeated);

@@ -206,6 +206,21 @@ impl Registry {
         Ok(Resolved { tenant: Arc::clone(tenant), client: Arc::clone(client), reason, by })
     }
 
+    /// Every client that some request to the host gets, with its tenant; the most particular pattern first.
+    pub fn clients_on<'a>(&'a self, host: &'a Host) -> impl Iterator<Item = (&'a Arc<Tenant>, &'a Arc<Client>)> {
+        let entries = self.slots(host).flat_map(|(slot, _)| &slot.entries);
+        let mut seen: Vec<&ClientType> = Vec::new();
+        entries.filter_map(move |(client_type, entry)| {
+            // A wider pattern's client of the same type gets nothing here, also where this one is blocked.
+            let is_first = !seen.contains(&client_type);
+            seen.push(client_type);
+            match entry {
+                Entry::Serves(tenant, client) if is_first => Some((tenant, client)),
+                Entry::Serves(..) | Entry::Blocked(_) => None,
+            }
+        })
+    }
+
     /// The slots of the patterns that match, the most particular first.
     fn slots<'a>(&'a self, host: &'a Host) -> impl Iterator<Item = (&'a Slot, ResolutionReason)> {
         let exact = self.exact.get(host.name()).map(|slot| (slot, ResolutionReason::Exact));

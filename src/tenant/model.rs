@@ -82,6 +82,10 @@ pub struct Auth0 {
     pub base: Box<str>,
     /// `GET /authorize`, for a visitor's browser.
     pub authorize: Box<str>,
+    /// `GET /v2/logout`, for a visitor's browser.
+    pub v2_logout: Box<str>,
+    /// `GET /oidc/logout`, for a visitor's browser.
+    pub oidc_logout: Box<str>,
     /// `POST /oauth/token`.
     pub token: http::Uri,
     /// `GET /userinfo`.
@@ -90,6 +94,8 @@ pub struct Auth0 {
     pub revoke: http::Uri,
     /// `GET /.well-known/jwks.json`.
     pub jwks: Box<str>,
+    /// `GET /.well-known/openid-configuration`: shown to callers, never followed.
+    pub discovery: Box<str>,
     /// What `aud` says of a token that `/userinfo` takes: by the domain and by the canonical one
     /// (auth0-facts 1.15).
     pub userinfo_audiences: Vec<Box<str>>,

@@ -2,6 +2,7 @@
 
 pub(super) mod authorize;
 pub(super) mod callback;
+pub(super) mod discovery;
 pub(super) mod health;
 pub(super) mod logout;
 pub(super) mod refresh;
@@ -41,6 +42,13 @@ fn refuse_cross_site(incoming: &Incoming<'_>, call: &Call) -> Result<(), Failure
         allowed_origins: &call.client.allowed_origins,
     };
     if cross_site::is_cross_site(&incoming.parts.headers, own) { Err(Failure::CrossSite) } else { Ok(()) }
+}
+
+/// Whether the browser goes to the page itself: not an image, a frame or a script of another page. Programs that
+/// are no browsers do not say.
+fn is_navigation(incoming: &Incoming<'_>) -> bool {
+    let says = |name: &str, word: &str| incoming.parts.headers.get(name).is_none_or(|value| value == word);
+    says("sec-fetch-mode", "navigate") && says("sec-fetch-dest", "document")
 }
 
 /// The parameters of the query.

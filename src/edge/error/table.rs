@@ -12,7 +12,7 @@ use crate::flow::refresh::RefreshError;
 use crate::flow::session::SessionError;
 use crate::flow::token::TokenError;
 use crate::flow::userinfo::UserinfoError;
-use crate::flow::{Blame, KeysError, UpstreamError};
+use crate::flow::{Blame, DiscoveryError, KeysError, UpstreamError};
 use crate::oauth::authorize::AuthorizationRequestError;
 use crate::oauth::error::ErrorCode;
 use crate::oauth::request::TokenRequestError;
@@ -292,4 +292,16 @@ pub(super) fn upstream(error: &UpstreamError) -> Public {
 
 pub(super) fn keys(_: &KeysError) -> Public {
     later(StatusCode::SERVICE_UNAVAILABLE, "the identity provider's keys cannot be had at the moment", 5)
+}
+
+pub(super) fn discovery(error: &DiscoveryError) -> Public {
+    match error {
+        DiscoveryError::Fetch(error) => upstream(error),
+        DiscoveryError::Unusable => {
+            public(StatusCode::BAD_GATEWAY, ErrorCode::ServerError, "the identity provider's document is not its own")
+        }
+        DiscoveryError::JustFailed => {
+            later(StatusCode::SERVICE_UNAVAILABLE, "the identity provider cannot be reached at the moment", 2)
+        }
+    }
 }

@@ -39,6 +39,16 @@ label! {
         Callback => "callback",
         /// `/logout`
         Logout => "logout",
+        /// `/v2/logout`
+        V2Logout => "v2_logout",
+        /// `/oidc/logout`
+        OidcLogout => "oidc_logout",
+        /// `OPTIONS`
+        Preflight => "preflight",
+        /// `/.well-known/openid-configuration`
+        Discovery => "discovery",
+        /// `/.well-known/jwks.json`
+        Keys => "jwks",
         /// `/-/…`
         Health => "health",
         /// No row.
@@ -51,6 +61,8 @@ label! {
     Api {
         /// `/oauth/token`
         Token => "token",
+        /// `/.well-known/openid-configuration`
+        Discovery => "discovery",
         /// `/userinfo`
         Userinfo => "userinfo",
         /// `/oauth/revoke`
@@ -127,6 +139,8 @@ label! {
 label! {
     /// A cache.
     CacheName {
+        /// Discovery documents.
+        Discovery => "discovery",
         /// Key sets.
         Keys => "keys",
         /// Verified bearers.

@@ -1,0 +1,79 @@
+//! The documents by which applications configure themselves: the tenant's own, with the endpoints served here.
+//!
+//! `issuer` and `jwks_uri` stay Auth0's, since tokens are Auth0's. What is not served here for the client is left out.
+
+use bytes::Bytes;
+use serde_json::{Map, Value, json};
+
+use super::{Call, Services};
+use crate::cache::discovery::DiscoveryError;
+use crate::cache::keyset::KeysError;
+use crate::oauth::grant::GrantType;
+use crate::oauth::pkce;
+use crate::tenant::model::{Client, Passthrough};
+
+/// Endpoints of the document, where they are here, and what lets a client use them.
+const ENDPOINTS: [(&str, &str, Needs); 8] = [
+    ("authorization_endpoint", "/authorize", Needs::Grant(GrantType::AuthorizationCode)),
+    ("token_endpoint", "/oauth/token", Needs::Nothing),
+    ("userinfo_endpoint", "/userinfo", Needs::Nothing),
+    ("end_session_endpoint", "/oidc/logout", Needs::Nothing),
+    ("revocation_endpoint", "/oauth/revoke", Needs::Passthrough(Passthrough::Revoke)),
+    ("device_authorization_endpoint", "/oauth/device/code", Needs::Passthrough(Passthrough::Device)),
+    ("pushed_authorization_request_endpoint", "/oauth/par", Needs::Passthrough(Passthrough::Par)),
+    ("mfa_challenge_endpoint", "/mfa/challenge", Needs::Passthrough(Passthrough::Mfa)),
+];
+
+#[derive(Clone, Copy)]
+enum Needs {
+    Nothing,
+    Grant(GrantType),
+    Passthrough(Passthrough),
+}
+
+impl Needs {
+    fn has(self, client: &Client) -> bool {
+        match self {
+            Self::Nothing => true,
+            Self::Grant(grant) => client.grants.contains(&grant),
+            Self::Passthrough(member) => client.passthrough.contains(&member),
+        }
+    }
+}
+
+/// The discovery document for a caller. `base`: where the gateway is for it, without a slash at the end.
+pub async fn document(services: &Services, call: &Call, base: &str) -> Result<Map<String, Value>, DiscoveryError> {
+    let theirs = call.upstream.measure(&*services.clock, services.discovery.find(&call.tenant)).await?;
+    // Whatever else is an endpoint is not served here, and would lead past the gateway.
+    let is_endpoint = |name: &str| name.ends_with("_endpoint") || name == "mtls_endpoint_aliases";
+    let kept = theirs.iter().filter(|(name, _)| !is_endpoint(name));
+    let mut document: Map<String, Value> = kept.map(|(name, value)| (name.clone(), value.clone())).collect();
+    let served = ENDPOINTS.iter().filter(|(_, _, needs)| needs.has(&call.client));
+    document.extend(served.map(|(name, path, _)| ((*name).to_owned(), json!(format!("{base}{path}")))));
+    let grants: Vec<&str> = call.client.grants.iter().map(|grant| grant.wire()).collect();
+    for (name, value) in [
+        ("response_types_supported", json!(["code"])),
+        ("response_modes_supported", json!(["query"])),
+        ("code_challenge_methods_supported", json!([pkce::METHOD])),
+        ("grant_types_supported", json!(grants)),
+        ("request_parameter_supported", json!(false)),
+        ("request_uri_parameter_supported", json!(false)),
+        ("token_endpoint_auth_methods_supported", authentication(&call.client)),
+    ] {
+        document.insert(name.to_owned(), value);
+    }
+    Ok(document)
+}
+
+/// How a caller shows the gateway who it is: not at all, but where its file says so.
+fn authentication(client: &Client) -> Value {
+    match client.callers {
+        Some(_) => json!(["client_secret_post", "client_secret_basic"]),
+        None => json!(["none", "client_secret_post", "client_secret_basic"]),
+    }
+}
+
+/// The tenant's key set, as Auth0 sent it.
+pub async fn keys(services: &Services, call: &Call) -> Result<Bytes, KeysError> {
+    call.upstream.measure(&*services.clock, services.keys.document(&call.tenant)).await
+}

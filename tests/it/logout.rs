@@ -1,0 +1,139 @@
+//! Logging out in a browser: here first, then at Auth0, and back to a page of the client's list.
+
+use auth0_gateway::emulator::EndpointName;
+
+use crate::support::{Answer, World, eventually};
+
+const APP: &str = "app.acme.localhost";
+
+async fn logged_in(world: &World) -> String {
+    world.login("web", APP, "user@acme.example", "Passw0rd-prod").send().await.sid()
+}
+
+async fn get(world: &World, path: &str, sid: &str) -> Answer {
+    world.request("GET", path, "web", APP).cookie(sid).send().await
+}
+
+fn location(answer: &Answer) -> url::Url {
+    assert_eq!(answer.status, 302, "{answer:?}");
+    url::Url::parse(answer.headers["location"].to_str().unwrap()).unwrap()
+}
+
+fn query(url: &url::Url) -> Vec<(String, String)> {
+    url.query_pairs().into_owned().collect()
+}
+
+fn pairs(pairs: &[(&str, &str)]) -> Vec<(String, String)> {
+    pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
+}
+
+async fn is_over(world: &World, sid: &str) -> bool {
+    get(world, "/userinfo", sid).await.status == 401
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_logout_ends_the_session_here_and_leads_to_auth0s() {
+    let world = World::sample().await;
+    for (path, back) in [
+        ("/logout", "http://app.acme.localhost/"),
+        ("/logout?redirect=/bye", "http://app.acme.localhost/bye"),
+        ("/v2/logout?client_id=acme-web&returnTo=http://app.acme.localhost/x", "http://app.acme.localhost/x"),
+    ] {
+        let sid = logged_in(&world).await;
+        let revoked = world.auth0("acme").calls(EndpointName::Revoke);
+        let answer = get(&world, path, &sid).await;
+        let url = location(&answer);
+        assert_eq!(url.path(), "/acme/v2/logout");
+        assert_eq!(query(&url), pairs(&[("client_id", "acme-web"), ("returnTo", back)]));
+        assert!(answer.headers["set-cookie"].to_str().unwrap().starts_with("sid=; "), "{answer:?}");
+        assert!(is_over(&world, &sid).await);
+        eventually("the refresh token is revoked", async || {
+            world.auth0("acme").calls(EndpointName::Revoke) == revoked + 1
+        })
+        .await;
+    }
+    let federated = get(&world, "/logout?federated", &logged_in(&world).await).await;
+    assert!(query(&location(&federated)).contains(&("federated".to_owned(), "true".to_owned())));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_oidc_logout_spares_the_visitor_the_question() {
+    let world = World::sample().await;
+    let sid = logged_in(&world).await;
+    let path = "/oidc/logout?post_logout_redirect_uri=http://app.acme.localhost/bye?x=1&state=s&foo=bar";
+    let url = location(&get(&world, path, &sid).await);
+    let asked = query(&url);
+    assert_eq!(url.path(), "/acme/oidc/logout");
+    let names: Vec<&str> = asked.iter().map(|(name, _)| name.as_str()).collect();
+    assert_eq!(names, ["client_id", "post_logout_redirect_uri", "logout_hint", "state"]);
+    assert_eq!(asked[1].1, "http://app.acme.localhost/bye?x=1");
+    assert!(is_over(&world, &sid).await);
+    let hinted = world.request("POST", "/oidc/logout", "web", APP).form(&[("id_token_hint", "a.b.c")]).send().await;
+    assert_eq!(query(&location(&hinted)), pairs(&[("client_id", "acme-web"), ("id_token_hint", "a.b.c")]));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_way_back_that_is_not_listed_is_told_before_anything_ends() {
+    let world = World::sample().await;
+    let sid = logged_in(&world).await;
+    for path in [
+        "/logout?redirect=https://evil.example/",
+        "/logout?redirect=//evil.example",
+        "/v2/logout?returnTo=https://evil.example/",
+        "/oidc/logout?post_logout_redirect_uri=https://evil.example/",
+    ] {
+        let answer = get(&world, path, &sid).await;
+        assert_eq!(answer.outcome(), (400, "invalid_request".to_owned()), "{path}");
+        assert!(!answer.headers.contains_key("location") && !answer.headers.contains_key("set-cookie"));
+    }
+    let other = get(&world, "/v2/logout?client_id=acme-api", &sid).await;
+    assert_eq!(other.status, 401, "another client than the header's");
+    assert!(!is_over(&world, &sid).await);
+}
+
+/// RFC 9700 §4.11: every line of the corpus, through the live gateway.
+#[tokio::test(flavor = "multi_thread")]
+async fn no_logout_leads_where_the_corpus_wants() {
+    let world = World::sample().await;
+    let corpus = include_str!("../../src/flow/return_url/corpus.txt");
+    let wanted: Vec<&str> = corpus.lines().filter_map(|line| line.strip_prefix('|')).collect();
+    assert!(wanted.len() >= 300);
+    // In the sample world the list is the whole host, on http: what the corpus writes for another host and https
+    // leads elsewhere in each case, and so do its paths of no host but those below.
+    let is_a_path_here = |text: &str| text.starts_with('/') && !text.starts_with("//");
+    for text in wanted.into_iter().filter(|text| !text.is_empty() && !is_a_path_here(text)) {
+        let encoded = form_urlencoded::Serializer::new(String::new()).append_pair("redirect", text).finish();
+        let answer = world.request("GET", &format!("/logout?{encoded}"), "web", APP).send().await;
+        assert_eq!(answer.outcome(), (400, "invalid_request".to_owned()), "{text}");
+        let login = world.request("GET", &format!("/authorize?{encoded}"), "web", APP).send().await;
+        assert_eq!(login.outcome(), (400, "invalid_request".to_owned()), "{text}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_link_logs_out_and_an_image_of_another_site_does_not() {
+    let world = World::sample().await;
+    let visit = async |sid: &str, mode: &str, dest: &str, site: &str| {
+        let request = world.request("GET", "/logout", "web", APP).cookie(sid);
+        let request = request.header("sec-fetch-mode", mode).header("sec-fetch-dest", dest);
+        request.header("sec-fetch-site", site).send().await
+    };
+    let sid = logged_in(&world).await;
+    assert_eq!(visit(&sid, "no-cors", "image", "cross-site").await.status, 403);
+    assert_eq!(visit(&sid, "navigate", "iframe", "cross-site").await.status, 403);
+    assert!(!is_over(&world, &sid).await);
+    assert_eq!(visit(&sid, "navigate", "document", "cross-site").await.status, 302);
+    assert!(is_over(&world, &sid).await);
+    let sid = logged_in(&world).await;
+    assert_eq!(visit(&sid, "cors", "empty", "same-origin").await.status, 302);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_visitor_without_a_session_still_gets_to_auth0s_logout() {
+    let world = World::sample().await;
+    let answer = world.request("GET", "/logout", "web", APP).send().await;
+    assert_eq!(location(&answer).path(), "/acme/v2/logout");
+    assert!(!answer.headers.contains_key("set-cookie"));
+    let head = world.request("HEAD", "/logout", "web", APP).send().await;
+    assert_eq!(head.status, 405, "a HEAD changes nothing");
+}
