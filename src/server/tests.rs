@@ -72,6 +72,7 @@ impl Server {
         let (gate, arrived) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
         let given_up = Arc::new(AtomicBool::new(false));
         let context = ServerContext {
+            tls: None,
             connection: setup.connection,
             max_connections: setup.max_connections,
             metrics: metrics.clone(),
@@ -122,7 +123,7 @@ async fn answer(
     arrived: Arc<Notify>,
     given_up: Arc<AtomicBool>,
 ) -> Result<Response<Full<Bytes>>, BoxError> {
-    let connection = *request.extensions().get::<ConnectionInfo>().expect("every request carries it");
+    let connection = request.extensions().get::<ConnectionInfo>().expect("every request carries it");
     let body = match request.uri().path() {
         "/wait" => {
             let mut guard = GivenUp { flag: given_up, done: false };

@@ -22,3 +22,4 @@ mod processes;
 mod refresh;
 mod reload;
 mod support;
+mod tls;

@@ -130,6 +130,11 @@ fn serve_refuses_what_it_cannot_serve_with_78() {
     std::fs::write(folder.path().join("acme.yaml"), "hosts: [").unwrap();
     assert!(check(&["serve", "--tenants", path], 78).contains("--min-valid"));
     check(&["serve", "--tenants", path, "--sessions", "redis://127.0.0.1"], 78);
+    let said = check(&["serve", "--tenants", "tenants.d", "--min-valid", "0", "--tls-cert", "/nonexistent/a.crt"], 78);
+    assert!(said.contains("each certificate has its key"), "{said}");
+    let pair = ["--tls-cert", "/nonexistent/a.crt", "--tls-key", "/nonexistent/a.key"];
+    let said = check(&[&["serve", "--tenants", "tenants.d", "--min-valid", "0"], &pair[..]].concat(), 78);
+    assert!(said.contains("/nonexistent/a.crt cannot be read"), "{said}");
     check(&["dev", "--listen", "0.0.0.0:0"], 78);
     check(&["emulator", "--listen", "0.0.0.0:0"], 78);
     check(&["healthcheck", "--ops-listen", "127.0.0.1:9"], 1);

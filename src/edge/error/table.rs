@@ -53,12 +53,18 @@ pub(super) const REDIRECT_URI: Public =
     public(StatusCode::BAD_REQUEST, ErrorCode::InvalidRequest, "redirect_uri is not one of the client's on this host");
 
 pub(super) fn request(error: RequestError) -> Public {
-    let text = match error {
-        RequestError::Host => "the host is missing, ambiguous or malformed",
-        RequestError::ClientType => "client-type is given twice or malformed",
-        RequestError::Authorization => "the Authorization header is given twice or malformed",
+    let (status, text) = match error {
+        RequestError::Host => (StatusCode::BAD_REQUEST, "the host is missing, ambiguous or malformed"),
+        RequestError::Misdirected => (
+            StatusCode::MISDIRECTED_REQUEST,
+            "this connection's certificate is not for the host; ask over another connection",
+        ),
+        RequestError::ClientType => (StatusCode::BAD_REQUEST, "client-type is given twice or malformed"),
+        RequestError::Authorization => {
+            (StatusCode::BAD_REQUEST, "the Authorization header is given twice or malformed")
+        }
     };
-    public(StatusCode::BAD_REQUEST, ErrorCode::InvalidRequest, text)
+    public(status, ErrorCode::InvalidRequest, text)
 }
 
 pub(super) fn body(error: &BodyError) -> Public {
