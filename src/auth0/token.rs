@@ -65,6 +65,10 @@ pub struct Granted {
     pub scope: Option<Box<str>>,
     /// `expires_in`, seconds.
     pub expires_in: u64,
+    /// `recovery_code`: a fresh one, for the user to keep, where the last was used.
+    pub recovery_code: Option<Secret>,
+    /// `issued_token_type` (RFC 8693 §2.2.1).
+    pub issued_token_type: Option<Box<str>>,
 }
 
 /// An answer that is the caller's to deal with: passed on with its body.
@@ -94,6 +98,8 @@ struct GrantedBody {
     refresh_token: Option<String>,
     scope: Option<Box<str>>,
     expires_in: Option<u64>,
+    recovery_code: Option<String>,
+    issued_token_type: Option<Box<str>>,
 }
 
 /// Auth0's default lifetime of an access token, where it does not say (auth0-facts 1.3).
@@ -263,5 +269,7 @@ fn granted(body: &[u8]) -> Result<Granted, UpstreamError> {
         refresh_token: body.refresh_token.map(Secret::new),
         scope: body.scope,
         expires_in: body.expires_in.unwrap_or(DEFAULT_LIFETIME),
+        recovery_code: body.recovery_code.map(Secret::new),
+        issued_token_type: body.issued_token_type,
     })
 }
