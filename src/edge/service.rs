@@ -125,6 +125,7 @@ impl PublicService {
             Target::Logout | Target::V2Logout | Target::OidcLogout => {
                 endpoint::logout::leave(&incoming, body, exchange, route.target).await
             }
+            Target::Passthrough(operation) => endpoint::passthrough::answer(&incoming, body, exchange, operation).await,
             Target::Discovery | Target::Keys => endpoint::discovery::answer(&incoming, exchange, route.target).await,
             Target::Healthz | Target::Ready | Target::CheckUp => Err(Failure::Internal),
         }

@@ -7,6 +7,7 @@ use super::super::request::RequestError;
 use crate::flow::login::authorize::AuthorizeError;
 use crate::flow::login::callback::CallbackError;
 use crate::flow::login::transaction::TransactionError;
+use crate::flow::passthrough::PassthroughError;
 use crate::flow::policy::PolicyError;
 use crate::flow::refresh::RefreshError;
 use crate::flow::session::SessionError;
@@ -43,6 +44,9 @@ pub(super) const NO_SESSION: Public =
     public(StatusCode::UNAUTHORIZED, ErrorCode::LoginRequired, "there is no such session; log in");
 pub(super) const STORE_DOWN: Public =
     later(StatusCode::SERVICE_UNAVAILABLE, "sessions cannot be reached at the moment", 2);
+pub(super) const NOT_FOUND: Public = public(StatusCode::NOT_FOUND, ErrorCode::NotFound, "there is no such endpoint");
+pub(super) const ABORTED: Public =
+    public(StatusCode::INTERNAL_SERVER_ERROR, ErrorCode::ServerError, "the request could not be finished");
 pub(super) const OPERATOR: Public = public(
     StatusCode::BAD_GATEWAY,
     ErrorCode::ServerError,
@@ -148,6 +152,7 @@ pub(super) fn authorize(error: &AuthorizeError) -> Public {
         }
         AuthorizeError::RedirectUriNotAllowed => REDIRECT_URI,
         AuthorizeError::ReturnUrlNotAllowed => bad("redirect is not within the client's login_urls"),
+        AuthorizeError::NoChallenge => bad("code_challenge is missing"),
         AuthorizeError::StateMissing => bad("state is missing"),
         AuthorizeError::OrganizationNotAllowed => bad("the organization is not the client's"),
         AuthorizeError::TooLong(_) => bad("state and redirect are too long together"),
@@ -210,9 +215,7 @@ pub(super) fn token(error: &TokenError) -> Public {
         TokenError::IdToken(_) | TokenError::NoIdToken => OPERATOR,
         TokenError::Upstream(error) => upstream(error),
         TokenError::Store(_) => STORE_DOWN,
-        TokenError::Aborted => {
-            public(StatusCode::INTERNAL_SERVER_ERROR, ErrorCode::ServerError, "the request could not be finished")
-        }
+        TokenError::Aborted => ABORTED,
     }
 }
 
@@ -309,5 +312,27 @@ pub(super) fn discovery(error: &DiscoveryError) -> Public {
         DiscoveryError::JustFailed => {
             later(StatusCode::SERVICE_UNAVAILABLE, "the identity provider cannot be reached at the moment", 2)
         }
+    }
+}
+
+/// An endpoint that the client's file does not list looks like one that is not there.
+pub(super) fn passthrough(error: &PassthroughError) -> Public {
+    let bad = |text| public(StatusCode::BAD_REQUEST, ErrorCode::InvalidRequest, text);
+    match error {
+        PassthroughError::NotListed => NOT_FOUND,
+        PassthroughError::CallerRejected => {
+            public(StatusCode::UNAUTHORIZED, ErrorCode::InvalidClient, "the caller did not authenticate")
+        }
+        // Behind the member's name.
+        PassthroughError::Missing(_) => bad("is missing"),
+        PassthroughError::Member(_) => bad("is malformed or not allowed"),
+        PassthroughError::TooLarge => {
+            public(StatusCode::PAYLOAD_TOO_LARGE, ErrorCode::InvalidRequest, "the request is too large")
+        }
+        PassthroughError::Policy(error) => policy(error),
+        PassthroughError::Request(error) => authorization_request(*error),
+        PassthroughError::Authorize(error) => authorize(error),
+        PassthroughError::Upstream(error) => upstream(error),
+        PassthroughError::Aborted => ABORTED,
     }
 }

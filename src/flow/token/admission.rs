@@ -49,10 +49,7 @@ fn authenticate(client: &Client, grant: GrantType, caller: &Caller) -> Result<()
         };
         return if has_id && has_secret { Ok(()) } else { Err(TokenError::CallerRejected) };
     }
-    match &client.callers {
-        Some(ring) if !secret.is_some_and(|secret| ring.accepts(secret)) => Err(TokenError::CallerRejected),
-        _ => Ok(()),
-    }
+    policy::caller(client, caller.client_secret.as_ref()).map_err(|()| TokenError::CallerRejected)
 }
 
 /// Refresh and client credentials are no login: whoever brings a credential of a token gets tokens.

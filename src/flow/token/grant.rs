@@ -19,21 +19,21 @@ pub(super) struct Prepared<'a> {
 /// Builds the request. A refresh and a code have a way of their own and send what that says.
 pub(super) fn prepare<'a>(call: &'a Call, request: &'a GrantRequest, wish: &'a Wish) -> Prepared<'a> {
     let (mut prepared, asks) = match request {
-        GrantRequest::Password(password) => (by_password(call, password, wish), Asks::ForAll),
+        GrantRequest::Password(password) => (by_password(call, password, wish), Asks::All),
         GrantRequest::Relayed(request) => (
             relayed(call, request, wish),
             match request.grant.begins {
-                Begins::Nothing => Asks::ForNothing,
-                Begins::LoginInRealm | Begins::Login => Asks::ForAll,
+                Begins::Nothing => Asks::Nothing,
+                Begins::LoginInRealm | Begins::Login => Asks::All,
             },
         ),
-        GrantRequest::ClientCredentials => (bare(request), Asks::ForAudience),
-        GrantRequest::RefreshToken { .. } | GrantRequest::AuthorizationCode(_) => (bare(request), Asks::ForNothing),
+        GrantRequest::ClientCredentials => (bare(request), Asks::Audience),
+        GrantRequest::RefreshToken { .. } | GrantRequest::AuthorizationCode(_) => (bare(request), Asks::Nothing),
     };
-    if asks == Asks::ForAll {
+    if asks == Asks::All {
         prepared.parameters.push(("scope", wish.scope.to_string().into()));
     }
-    if asks != Asks::ForNothing {
+    if asks != Asks::Nothing {
         prepared.parameters.extend(wish.audience.as_deref().map(|audience| ("audience", audience.into())));
         prepared.parameters.extend(call.client.organization.as_deref().map(|it| ("organization", it.into())));
     }
@@ -44,11 +44,11 @@ pub(super) fn prepare<'a>(call: &'a Call, request: &'a GrantRequest, wish: &'a W
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Asks {
     /// Scope, audience, organization.
-    ForAll,
+    All,
     /// Audience and organization: a machine's scope is set at Auth0.
-    ForAudience,
+    Audience,
     /// What the login before asked for stands.
-    ForNothing,
+    Nothing,
 }
 
 fn bare(request: &GrantRequest) -> Prepared<'_> {
