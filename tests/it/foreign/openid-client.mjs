@@ -21,6 +21,9 @@ async function login(client_type) {
     assert.ok(server[endpoint]?.startsWith(gateway), `${endpoint}: ${server[endpoint]}`);
   }
 
+  // The provider has it, and the gateway does not pass it on: a library that believed it would get a bearer it cannot use.
+  assert.equal(server.dpop_signing_alg_values_supported, undefined);
+
   const verifier = oidc.randomPKCECodeVerifier();
   const [state, nonce] = [oidc.randomState(), oidc.randomNonce()];
   const start = oidc.buildAuthorizationUrl(config, {
