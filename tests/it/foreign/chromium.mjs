@@ -13,7 +13,7 @@ export async function inChromium(name, steps) {
   const browser = await chromium.launch({ executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium', args }).catch((error) => {
     throw new Error(`chromium does not start; scripts/needs installs it: ${error.message}`);
   });
-  const page = await browser.newPage();
+  const page = await (await browser.newContext()).newPage();
   page.setDefaultTimeout(20_000);
   const said = [];
   page.on('console', (message) => said.push(`console: ${message.text()}`));
