@@ -24,6 +24,15 @@ const ENDPOINTS: [(&str, &str, Needs); 8] = [
     ("mfa_challenge_endpoint", "/mfa/challenge", Needs::Passthrough(Passthrough::Mfa)),
 ];
 
+/// What Auth0 offers and a request through here has no part in: proofs that are not passed on (RFC 9449, RFC 8705), and
+/// assertions, since the gateway shows Auth0 who it is. A library that believed them would get a token it cannot use.
+const LEFT_OUT: [&str; 4] = [
+    "dpop_signing_alg_values_supported",
+    "mtls_endpoint_aliases",
+    "tls_client_certificate_bound_access_tokens",
+    "token_endpoint_auth_signing_alg_values_supported",
+];
+
 #[derive(Clone, Copy)]
 enum Needs {
     Nothing,
@@ -45,8 +54,8 @@ impl Needs {
 pub async fn document(services: &Services, call: &Call, base: &str) -> Result<Map<String, Value>, DiscoveryError> {
     let theirs = call.upstream.measure(&*services.clock, services.discovery.find(&call.tenant)).await?;
     // Whatever else is an endpoint is not served here, and would lead past the gateway.
-    let is_endpoint = |name: &str| name.ends_with("_endpoint") || name == "mtls_endpoint_aliases";
-    let kept = theirs.iter().filter(|(name, _)| !is_endpoint(name));
+    let leads_past = |name: &str| name.ends_with("_endpoint") || LEFT_OUT.contains(&name);
+    let kept = theirs.iter().filter(|(name, _)| !leads_past(name));
     let mut document: Map<String, Value> = kept.map(|(name, value)| (name.clone(), value.clone())).collect();
     let served = ENDPOINTS.iter().filter(|(_, _, needs)| needs.has(&call.client));
     document.extend(served.map(|(name, path, _)| ((*name).to_owned(), json!(format!("{base}{path}")))));

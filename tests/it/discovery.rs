@@ -27,6 +27,8 @@ async fn the_tenants_document_points_to_what_is_served_here() {
     for absent in ["device_authorization_endpoint", "mfa_challenge_endpoint", "registration_endpoint"] {
         assert!(document.get(absent).is_none(), "{absent} is not served here for this client");
     }
+    let assertions = "token_endpoint_auth_signing_alg_values_supported";
+    assert!(document.get(assertions).is_none(), "the gateway takes no assertion");
     let api = world.request("GET", path, "api", APP).send().await.json();
     assert!(api.get("authorization_endpoint").is_none(), "this client has no such grant");
     assert_eq!(world.auth0("acme").calls(EndpointName::Discovery), 1, "one fetch for all of them");

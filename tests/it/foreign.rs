@@ -1,9 +1,16 @@
-//! Software that nobody here wrote: Prometheus' own checker, and an OpenID provider from npm as a tenant.
+//! Software that nobody here wrote: Prometheus' own checker, OpenID providers as tenants, client libraries and a
+//! browser as applications.
 
-use std::io::{BufRead, BufReader, Write};
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+mod applications;
+mod browser;
+mod scripts;
 
+use std::io::Write;
+use std::process::{Command, Stdio};
+
+use serde_json::Value;
+
+use self::scripts::Script;
 use crate::support::{World, WorldOptions};
 
 #[tokio::test(flavor = "multi_thread")]
@@ -30,50 +37,14 @@ async fn promtool_finds_nothing_wrong_with_the_metrics() {
     assert!(promtool.wait().unwrap().success() && said.trim().is_empty(), "{said}");
 }
 
-/// The provider, ended with the test.
-struct Provider {
-    child: Child,
-    issuer: String,
-}
-
-impl Drop for Provider {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-/// `oauth2-mock-server` of npm, installed once into the target folder by its lock file.
-fn provider() -> Provider {
-    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/foreign");
-    let folder: PathBuf = Path::new(env!("CARGO_TARGET_TMPDIR")).join("foreign");
-    std::fs::create_dir_all(&folder).unwrap();
-    for file in ["package.json", "package-lock.json", "provider.mjs"] {
-        std::fs::copy(source.join(file), folder.join(file)).unwrap();
-    }
-    if !folder.join("node_modules/oauth2-mock-server").exists() {
-        let installed = Command::new("npm").args(["ci", "--no-audit", "--no-fund"]).current_dir(&folder).status();
-        assert!(installed.expect("npm is there: scripts/test installs it").success());
-    }
-    let mut child = Command::new("node")
-        .arg("provider.mjs")
-        .current_dir(&folder)
-        .stdout(Stdio::piped())
-        .spawn()
-        .expect("node is there: scripts/test installs it");
-    let mut line = String::new();
-    BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
-    Provider { child, issuer: line.trim().to_owned() }
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn a_provider_that_nobody_here_wrote_serves_as_a_tenant() {
-    let provider = tokio::task::spawn_blocking(provider).await.unwrap();
+    let mut provider = Script::start("mock-server.mjs", Value::Null).await;
+    let issuer = provider.hear_text().await;
     let text = format!(
         "auth0: {{ base_url: \"{issuer}\", issuer: \"{issuer}\" }}\nhosts: [f.example]\nclients:\n  api:\n    client_id: foreign\n    client_secret: any-secret\n    \
          scopes: [openid, email, offline_access]\n    grants: [password, refresh_token, client_credentials]\n  web:\n    client_id: foreign-web\n    client_secret: any-secret\n    \
-         scopes: [openid, email, offline_access, website]\n    grants: [password, refresh_token]\n",
-        issuer = provider.issuer
+         scopes: [openid, email, offline_access, website]\n    grants: [password, refresh_token]\n"
     );
     let world = World::with(WorldOptions { files: vec![("f.yaml", text)], flags: Vec::new(), as_dev: false }).await;
     let login = world.login("api", "f.example", "johndoe", "x").send().await;
