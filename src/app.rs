@@ -173,7 +173,7 @@ impl Gateway {
                 () = async {
                     while reloads.recv().await.is_some() {
                         notify::tell(ServiceState::Reloading);
-                        files.read_again();
+                        files.read_again().await;
                         reloader.reload(Removals::Guarded).await;
                         notify::tell(ServiceState::Ready);
                     }

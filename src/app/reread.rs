@@ -31,12 +31,17 @@ impl Reread {
         Ok(Self { keys, certificates: Some(Arc::new(certificates)) })
     }
 
-    /// Reads them again. What is bad now stays as it was.
-    pub(super) fn read_again(&self) {
-        self.keys.read_again();
-        if let Some(certificates) = &self.certificates {
-            certificates.read_again();
-        }
+    /// Reads them again, on a blocking thread: a slow mount stops nobody. What is bad now stays as it was.
+    pub(super) async fn read_again(&self) {
+        let files = self.clone();
+        let read = move || {
+            files.keys.read_again();
+            if let Some(certificates) = &files.certificates {
+                certificates.read_again();
+            }
+        };
+        // A panic while reading leaves everything as it was, and is logged by the hook.
+        let _ = tokio::task::spawn_blocking(read).await;
     }
 }
 

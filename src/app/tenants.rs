@@ -78,7 +78,7 @@ pub(super) fn follow(
         tokio::select! {
             () = async {
                 while changes.changed().await.is_ok() {
-                    files.read_again();
+                    files.read_again().await;
                     reloader.reload(Removals::Guarded).await;
                 }
             } => {}

@@ -122,6 +122,11 @@ impl<S: HttpService> Connections<S> {
         Self { service, builder: builder(shutdown.tracker()), patience, shutdown }
     }
 
+    /// How long a request's head, and a handshake before it, may take.
+    pub(super) fn head_timeout(&self) -> Duration {
+        self.patience.head
+    }
+
     /// Does something, unless the process ends first.
     pub(super) async fn unless_ended<T>(&self, work: impl Future<Output = T>) -> Option<T> {
         tokio::select! {

@@ -22,9 +22,6 @@ use chain::Chain;
 
 pub use chain::{CertificateError, CertificateNames};
 
-/// As long as a request's head may take: who does not finish a handshake by then is dropped.
-const HANDSHAKE_WITHIN: Duration = Duration::from_secs(10);
-
 /// Where a certificate and its key are.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CertificateFiles {
@@ -101,8 +98,8 @@ impl Certificates {
         }
     }
 
-    /// A handshake, and what the certificate covers that it was given.
-    pub async fn accept<I>(&self, socket: I) -> io::Result<(TlsStream<I>, Arc<CertificateNames>)>
+    /// A handshake, and what the certificate covers that it was given. Who does not finish it `within` is dropped.
+    pub async fn accept<I>(&self, socket: I, within: Duration) -> io::Result<(TlsStream<I>, Arc<CertificateNames>)>
     where
         I: AsyncRead + AsyncWrite + Unpin,
     {
@@ -112,7 +109,7 @@ impl Certificates {
             let stream = begun.into_stream(chain.config()).await?;
             Ok((stream, chain.names()))
         };
-        tokio::time::timeout(HANDSHAKE_WITHIN, handshake).await.unwrap_or(Err(io::ErrorKind::TimedOut.into()))
+        tokio::time::timeout(within, handshake).await.unwrap_or(Err(io::ErrorKind::TimedOut.into()))
     }
 
     /// The name itself beats a wildcard, and among equals the one given first.

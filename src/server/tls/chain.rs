@@ -38,7 +38,11 @@ pub enum CertificateError {
         path: PathBuf,
     },
     /// The two do not belong together, or the kind of key is not supported.
-    #[error("{} and {} are no pair", .certificates.display(), .key.display())]
+    #[error(
+        "{} and {} are no pair: the key must be the one that the first certificate was made for",
+        .certificates.display(),
+        .key.display()
+    )]
     NoPair {
         /// Which certificate.
         certificates: PathBuf,
@@ -68,7 +72,7 @@ impl CertificateNames {
 
     /// Whether the certificate is good for the host; a wildcard covers one label (RFC 9525 §6.3).
     pub fn covers(&self, name: &str) -> bool {
-        let wider = name.split_once('.').map(|(_, rest)| rest);
+        let wider = name.split_once('.').filter(|(label, _)| !label.is_empty()).map(|(_, rest)| rest);
         let is_wildcard = |have: &str| {
             have.strip_prefix("*.").is_some_and(|rest| wider.is_some_and(|it| rest.eq_ignore_ascii_case(it)))
         };
@@ -174,7 +178,7 @@ mod tests {
     fn a_wildcard_covers_one_label() {
         let names = CertificateNames(vec!["*.acme.com".into(), "acme.com".into()]);
         assert!(names.covers("app.acme.com") && names.covers("ACME.com") && names.covers("APP.acme.COM"));
-        for name in ["a.b.acme.com", "xacme.com", "*.acme.org", "com", ""] {
+        for name in ["a.b.acme.com", ".acme.com", "xacme.com", "*.acme.org", "com", ""] {
             assert!(!names.covers(name), "{name}");
         }
     }
