@@ -54,22 +54,43 @@ impl ReturnUrl {
 /// The URL, if the list has it: exactly, or below an entry that ends in a slash. A path that begins with one slash
 /// is on the host that the visitor is on.
 pub fn admit(templates: &[UrlTemplate], host: &Host, wanted: &str) -> Option<ReturnUrl> {
-    if wanted.len() > LONGEST || wanted.chars().any(char::is_control) {
+    // A parser drops a blank at the end without a word.
+    if wanted.len() > LONGEST || wanted.chars().any(char::is_control) || wanted.ends_with(' ') {
         return None;
     }
     let listed: Vec<String> = templates.iter().map(|template| template.for_host(host)).collect();
     if listed.iter().any(|entry| entry == wanted) {
         return Some(ReturnUrl(wanted.to_owned()));
     }
-    let mut entries = listed.iter().filter_map(|entry| Url::parse(entry).ok()).filter(is_web);
-    if wanted.starts_with('/') {
-        let own = entries.clone().find(|entry| is_on(entry, host))?;
-        let origin = &own[..Position::BeforePath];
-        let url = parse(&format!("{origin}{wanted}")).filter(|_| !wanted.starts_with("//"))?;
-        return entries.any(|entry| is_below(&entry, &url)).then(|| ReturnUrl(url.into()));
+    let entries: Vec<Entry> = listed.iter().filter_map(|entry| Entry::parse(entry)).collect();
+    let url = if wanted.starts_with('/') && !wanted.starts_with("//") {
+        let own = entries.iter().find(|entry| is_on(&entry.url, host))?;
+        parse(&format!("{}{wanted}", &own.url[..Position::BeforePath]))?
+    } else {
+        parse(wanted)?
+    };
+    entries.iter().any(|entry| entry.has(&url)).then(|| ReturnUrl(url.into()))
+}
+
+/// A web address of the list.
+struct Entry {
+    url: Url,
+    /// Whether what lies below it is listed, too.
+    is_prefix: bool,
+}
+
+impl Entry {
+    fn parse(text: &str) -> Option<Self> {
+        let url = Url::parse(text).ok().filter(is_web)?;
+        // As written: the parser gives `https://app.acme.com` a slash that its author did not.
+        let is_prefix = text.ends_with('/') && url.query().is_none() && url.fragment().is_none();
+        Some(Self { url, is_prefix })
     }
-    let url = parse(wanted)?;
-    entries.any(|entry| is_below(&entry, &url)).then(|| ReturnUrl(url.into()))
+
+    fn has(&self, url: &Url) -> bool {
+        let is_below = || self.url.origin() == url.origin() && url.path().starts_with(self.url.path());
+        self.url == *url || (self.is_prefix && is_below())
+    }
 }
 
 /// The first of the list: where a visitor goes who names nothing.
@@ -91,12 +112,6 @@ fn parse(text: &str) -> Option<Url> {
 
 fn is_web(url: &Url) -> bool {
     matches!(url.scheme(), "http" | "https")
-}
-
-/// Whether an entry ends in a slash and the URL lies below it, on the same origin.
-fn is_below(entry: &Url, url: &Url) -> bool {
-    let is_prefix = entry.path().ends_with('/') && entry.query().is_none() && entry.fragment().is_none();
-    is_prefix && entry.origin() == url.origin() && url.path().starts_with(entry.path())
 }
 
 /// Whether a URL is on the host, port included.
@@ -167,6 +182,35 @@ mod tests {
             ("/app/cart?item=1", "https://app.acme.com/app/cart?item=1"),
         ] {
             assert_eq!(admitted(wanted).as_deref(), Some(expected), "{wanted}");
+        }
+    }
+
+    #[test]
+    fn an_entry_without_a_slash_at_its_end_is_exact() {
+        let listed = ["https://{host}", "https://{host}/home", "https://pay.acme.com"].map(UrlTemplate::new);
+        let admitted = |wanted| admit(&listed, &host(), wanted).map(|url| url.as_str().to_owned());
+        for (wanted, expected) in [
+            ("https://app.acme.com", "https://app.acme.com"),
+            ("https://app.acme.com/", "https://app.acme.com/"),
+            ("https://pay.acme.com/", "https://pay.acme.com/"),
+            ("/", "https://app.acme.com/"),
+            ("/home", "https://app.acme.com/home"),
+        ] {
+            assert_eq!(admitted(wanted).as_deref(), Some(expected), "{wanted}");
+        }
+        for wanted in [
+            "https://app.acme.com/admin",
+            "https://pay.acme.com/admin",
+            "https://pay.acme.com/?x=1",
+            "https://pay.acme.com/#x",
+            "/admin",
+            "/home/",
+            "/home/x",
+            "/home?x=1",
+            "//pay.acme.com",
+            "//pay.acme.com/",
+        ] {
+            assert_eq!(admitted(wanted), None, "{wanted}");
         }
     }
 
