@@ -68,6 +68,7 @@ pub struct Exchange<'a> {
     endpoint: Endpoint,
     tenant: Option<Arc<Tenant>>,
     client: Option<Arc<Client>>,
+    named: Option<Arc<Client>>,
     reason: Option<ResolutionReason>,
     address: Option<IpAddr>,
     outcome: Option<(String, String)>,
@@ -89,6 +90,7 @@ impl Observer {
             endpoint: Endpoint::Unknown,
             tenant: None,
             client: None,
+            named: None,
             reason: None,
             address: peer,
             outcome: None,
@@ -153,13 +155,19 @@ impl Exchange<'_> {
         self.observer.metrics.resolution(resolved.reason);
     }
 
-    /// The client, once it was found.
+    /// The header names this client; whether the request is its own shows once all of it was read.
+    pub fn named(&mut self, client: Arc<Client>) {
+        self.named = Some(client);
+    }
+
+    /// The client, once it was found; until then the one that the header names.
     pub fn client(&self) -> Option<&Client> {
-        self.client.as_deref()
+        self.client.as_deref().or(self.named.as_deref())
     }
 
     /// No tenant was found.
     pub fn unresolved(&mut self, unresolved: &Unresolved) {
+        self.named = None;
         let reason = unresolved.reason();
         self.reason = Some(reason);
         self.observer.metrics.resolution(reason);

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use http::request::Parts;
-use http::{HeaderValue, Method, Request, StatusCode};
+use http::{HeaderValue, Method, Request, StatusCode, header};
 use hyper::body::Body;
 
 use super::client_addr::TrustedProxies;
@@ -113,6 +113,7 @@ impl PublicService {
         }
         let facts = self.facts(parts, socket, exchange)?;
         let incoming = Incoming { service: self, parts, facts, registry: self.registry.load() };
+        incoming.name(exchange);
         match route.target {
             Target::Token => endpoint::token::answer(&incoming, body, exchange).await,
             Target::Refresh => endpoint::refresh::answer(&incoming, body, exchange).await,
@@ -189,6 +190,17 @@ impl Incoming<'_> {
             address: self.facts.address.filter(|address| !address.is_loopback() && !address.is_unspecified()),
             upstream,
         })
+    }
+
+    /// Notes whom the header names, so that its pages can read also why the rest of the request is refused.
+    fn name(&self, exchange: &mut Exchange<'_>) {
+        let query = Query { host: &self.facts.host, client_type: self.facts.client_type, client_id: None };
+        if self.parts.headers.contains_key(header::ORIGIN)
+            && query.client_type.is_some()
+            && let Ok(resolved) = self.registry.resolve(&query)
+        {
+            exchange.named(resolved.client);
+        }
     }
 
     /// Finds out whether the header names anybody here, before a body is read.

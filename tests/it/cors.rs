@@ -51,3 +51,27 @@ async fn a_page_reads_the_answers_of_its_own_client_errors_too() {
     let document = ask("spa", "/.well-known/openid-configuration", PAGE).await;
     assert_eq!((document.status.as_u16(), allowed(&document)), (200, Some(PAGE)));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_page_reads_also_why_its_request_was_refused_before_all_of_it_was_read() {
+    let world = World::sample().await;
+    let ask = |method: &str, path: &str| world.request(method, path, "spa", HOST).header("origin", PAGE);
+    let form = "application/x-www-form-urlencoded";
+    let large = format!("a={}", "x".repeat(70_000));
+    for (path, content_type, body, status) in [
+        ("/oauth/token", "text/plain", "x", 415),
+        ("/oauth/token", form, "a=1&a=2", 400),
+        ("/oauth/token", form, &*large, 413),
+        ("/refreshtoken", "application/json", "{", 400),
+        ("/oauth/revoke", "text/plain", "x", 415),
+    ] {
+        let answer = ask("POST", path).body(content_type, body).send().await;
+        assert_eq!((answer.status.as_u16(), allowed(&answer)), (status, Some(PAGE)), "{path} {content_type}");
+    }
+    let repeated = ask("GET", "/.well-known/openid-configuration?a=1&a=2").send().await;
+    assert_eq!((repeated.status.as_u16(), allowed(&repeated)), (400, Some(PAGE)));
+    let another = ask("GET", "/.well-known/openid-configuration?client_id=another").send().await;
+    assert_eq!((another.status.as_u16(), allowed(&another)), (401, None), "header and client_id disagree");
+    let foreign = world.request("POST", "/oauth/token", "portal", HOST).header("origin", PAGE);
+    assert_eq!(allowed(&foreign.body("text/plain", "x").send().await), None, "another client's answer");
+}
