@@ -9,12 +9,12 @@ use moka::sync::Cache;
 use serde_json::{Map, Value};
 use tokio_util::task::TaskTracker;
 
-use super::read_through::SingleFlight;
+use super::read_through::{PATIENCE_WITH_STALE, SingleFlight};
 use crate::auth0::Auth0Client;
 use crate::auth0::error::UpstreamError;
 use crate::base::clock::Clock;
 use crate::base::digest::Digest;
-use crate::telemetry::metrics::{CacheName, CacheResult, Metrics};
+use crate::telemetry::metrics::{CacheName, CacheResult, Metrics, OperatorErrorKind};
 use crate::tenant::model::{Auth0, Tenant};
 
 /// As key sets (contract §9).
@@ -84,7 +84,15 @@ impl Documents {
             self.metrics.cache(CacheName::Discovery, CacheResult::Hit);
             return Ok(Arc::clone(&known.document));
         }
-        match (self.fetch(tenant, key).await, known, age) {
+        let fetched = match age {
+            // What may still be shown is not kept waiting for long: a slow Auth0 is no reason to be slow.
+            Some(age) if age < STALE_AT_MOST => {
+                let fetch = tokio::time::timeout(PATIENCE_WITH_STALE, self.fetch(tenant, key));
+                fetch.await.unwrap_or(Err(DiscoveryError::JustFailed))
+            }
+            _ => self.fetch(tenant, key).await,
+        };
+        match (fetched, known, age) {
             (Ok(fetched), _, _) => {
                 self.metrics.cache(CacheName::Discovery, CacheResult::Miss);
                 Ok(fetched.document)
@@ -103,12 +111,16 @@ impl Documents {
             return Err(DiscoveryError::JustFailed);
         }
         let (auth0, clock, tenant) = (self.auth0.clone(), Arc::clone(&self.clock), Arc::clone(tenant));
-        let (known, failed) = (self.known.clone(), self.failed.clone());
+        let (known, failed, metrics) = (self.known.clone(), self.failed.clone(), Arc::clone(&self.metrics));
         let work = || async move {
             let fetched = fetch(&auth0, &tenant, &*clock).await;
             match &fetched {
                 Ok(fetched) => known.insert(key, fetched.clone()),
                 Err(_) => failed.insert(key, clock.instant()),
+            }
+            if matches!(fetched, Err(DiscoveryError::Unusable)) {
+                metrics.operator_error(&tenant.name, OperatorErrorKind::Discovery);
+                tracing::error!(tenant = %tenant.name, "the discovery document is not the tenant's: see auth0.domain and auth0.issuer");
             }
             fetched
         };

@@ -10,7 +10,7 @@ use bytes::Bytes;
 use moka::sync::Cache;
 use tokio_util::task::TaskTracker;
 
-use super::read_through::{Boarded, SingleFlight};
+use super::read_through::{Boarded, PATIENCE_WITH_STALE, SingleFlight};
 use crate::auth0::Auth0Client;
 use crate::auth0::error::UpstreamError;
 use crate::base::clock::Clock;
@@ -26,9 +26,6 @@ const COOL_DOWN: Duration = Duration::from_secs(30);
 
 /// After a failed fetch the next is not tried at once: an Auth0 that is down is not helped by it.
 const AFTER_FAILURE: Duration = Duration::from_secs(2);
-
-/// How long a request waits for fresh keys while there are stale ones; the fetch goes on.
-const PATIENCE_WITH_STALE: Duration = Duration::from_secs(1);
 
 /// More issuers than this are not remembered at once.
 const MOST_ISSUERS: u64 = 200_000;

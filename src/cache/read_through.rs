@@ -3,10 +3,14 @@
 use std::fmt;
 use std::hash::Hash;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use ahash::AHashMap;
 use tokio::sync::watch;
 use tokio_util::task::TaskTracker;
+
+/// How long a request waits for something fresh while there is something stale; the fetch goes on.
+pub const PATIENCE_WITH_STALE: Duration = Duration::from_secs(1);
 
 /// What is under way, by key. A value is handed to those who asked while it was under way, and then
 /// forgotten: keeping it is a cache's matter.

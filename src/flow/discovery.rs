@@ -57,7 +57,10 @@ pub async fn document(services: &Services, call: &Call, base: &str) -> Result<Ma
     let leads_past = |name: &str| name.ends_with("_endpoint") || LEFT_OUT.contains(&name);
     let kept = theirs.iter().filter(|(name, _)| !leads_past(name));
     let mut document: Map<String, Value> = kept.map(|(name, value)| (name.clone(), value.clone())).collect();
-    let served = ENDPOINTS.iter().filter(|(_, _, needs)| needs.has(&call.client));
+    // What the tenant does not offer answers an error page there, such as `/oidc/logout` where it is switched off
+    // (auth0-facts 1.8): libraries then take another way.
+    let is_served = |name: &str, needs: Needs| theirs.contains_key(name) && needs.has(&call.client);
+    let served = ENDPOINTS.iter().filter(|(name, _, needs)| is_served(name, *needs));
     document.extend(served.map(|(name, path, _)| ((*name).to_owned(), json!(format!("{base}{path}")))));
     let grants: Vec<&str> = call.client.grants.iter().map(|grant| grant.wire()).collect();
     for (name, value) in [

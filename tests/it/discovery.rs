@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use auth0_gateway::emulator::{EndpointName, Fault};
 
-use crate::support::World;
+use crate::support::{World, plain_tenant};
 
 const APP: &str = "app.acme.localhost";
 
@@ -72,4 +72,34 @@ async fn an_auth0_that_is_down_is_bridged_for_an_hour() {
         .set_fault(EndpointName::Discovery, Fault::respond(200, "{\"issuer\":\"https://evil.example/\"}"));
     world.clock.advance(Duration::from_secs(3));
     assert_eq!(get().await.status, 502, "another issuer's document");
+    world.auth0("acme").set_fault(EndpointName::Discovery, Fault::respond(200, "[]"));
+    world.clock.advance(Duration::from_secs(3));
+    assert_eq!(get().await.status, 502, "no document");
+    let series = "auth0_gateway_operator_errors_total{kind=\"discovery\",tenant=\"acme\"}";
+    assert_eq!(world.metric(series).await, 2, "both are the operator's to mend");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_slow_auth0_holds_up_nobody_who_can_have_an_old_document() {
+    let text = format!("{}limits: {{ timeout: 60s }}\n", plain_tenant("slow", "slow.example"));
+    let world = World::of("slow.yaml", &text).await;
+    let get = async || world.request("GET", "/.well-known/openid-configuration", "api", "slow.example").send().await;
+    assert_eq!(get().await.status, 200);
+    world.auth0("slow").set_fault(EndpointName::Discovery, Fault::latency(Duration::from_secs(3600)));
+    world.clock.advance(Duration::from_secs(601));
+    assert_eq!(get().await.status, 200);
+    let series = "auth0_gateway_upstream_requests_total{api=\"discovery\",code=\"none\",tenant=\"slow\"}";
+    assert_eq!((world.metric(series).await, world.auth0("slow").calls(EndpointName::Discovery)), (0, 2), "under way");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_tenant_does_not_offer_is_not_promised() {
+    let world = World::sample().await;
+    let document = serde_json::json!({"issuer": world.auth0("acme").issuer(), "token_endpoint": "https://a.example/"});
+    world.auth0("acme").set_fault(EndpointName::Discovery, Fault::respond(200, document.to_string()));
+    let document = world.request("GET", "/.well-known/openid-configuration", "web", APP).send().await.json();
+    assert_eq!(document["token_endpoint"], format!("http://{APP}/oauth/token"));
+    for absent in ["end_session_endpoint", "userinfo_endpoint", "authorization_endpoint"] {
+        assert!(document.get(absent).is_none(), "{absent} is switched off at the tenant");
+    }
 }

@@ -11,7 +11,7 @@ use crate::auth0::error::UpstreamError;
 use crate::auth0::userinfo::UserinfoAnswer;
 use crate::base::clock::Clock;
 use crate::base::digest::Digest;
-use crate::cache::read_through::SingleFlight;
+use crate::cache::read_through::{PATIENCE_WITH_STALE, SingleFlight};
 use crate::jwt::claims::Claims;
 use crate::telemetry::metrics::{CacheName, CacheResult};
 
@@ -20,9 +20,6 @@ pub(super) const FRESH: Duration = Duration::from_secs(60);
 
 /// How long it is given when Auth0 does not answer.
 const STALE_AT_MOST: Duration = Duration::from_secs(600);
-
-/// How long a request waits for a fresh profile while there is a stale one; the call goes on.
-const PATIENCE_WITH_STALE: Duration = Duration::from_secs(1);
 
 /// The most profiles remembered.
 const MOST: u64 = 50_000;

@@ -199,6 +199,8 @@ label! {
         IdToken => "id_token",
         /// The upstream's address is not allowed.
         Address => "address",
+        /// A discovery document that is none, or another issuer's.
+        Discovery => "discovery",
     }
 }
 
