@@ -42,6 +42,7 @@ shed_total counter api,reason,tenant
 tenant_info gauge label_team,tenant
 tenant_resolution_total counter reason
 tenants gauge state
+tls_certificate_not_after_seconds gauge
 upstream_ratelimit_remaining gauge api,tenant
 upstream_request_duration_seconds histogram api
 upstream_requests_total counter api,code,tenant
@@ -66,6 +67,7 @@ fn touched() -> Metrics {
     metrics.store_operation(StoreBackend::Memory, StoreOperation::Read, Duration::from_micros(1));
     metrics.file_valid("acme.yaml", true, true);
     metrics.watch_mode(WatchMode::Notify);
+    metrics.certificate_not_after(1);
     metrics
 }
 
