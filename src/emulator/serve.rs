@@ -6,6 +6,7 @@ use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::{Request, Response};
@@ -27,6 +28,8 @@ use super::tenant::TenantState;
 use super::{Tenants, control, endpoints};
 use crate::server::tls::Certificates;
 
+/// Longer than any test takes for one.
+const HANDSHAKE_WITHIN: Duration = Duration::from_secs(10);
 /// Auth0 takes a megabyte; the emulator no more than a test sends.
 const BODY_CAP: usize = 1024 * 1024;
 
@@ -63,7 +66,7 @@ async fn secure(socket: TcpStream, certificates: Option<Arc<Certificates>>, peer
         None => connection(socket, peer, tenants).await,
         // A handshake that failed is its caller's matter.
         Some(certificates) => {
-            if let Ok((socket, _)) = certificates.accept(socket).await {
+            if let Ok((socket, _)) = certificates.accept(socket, HANDSHAKE_WITHIN).await {
                 connection(socket, peer, tenants).await;
             }
         }
