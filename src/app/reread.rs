@@ -3,6 +3,8 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use tokio_util::task::TaskTracker;
+
 use super::sessions::SessionKeys;
 use super::{Ambient, StartError};
 use crate::server::tls::{CertificateFiles, Certificates};
@@ -31,11 +33,17 @@ impl Reread {
         Ok(Self { keys, certificates: Some(Arc::new(certificates)) })
     }
 
-    /// Reads them again. What is bad now stays as it was.
-    pub(super) fn read_again(&self) {
-        self.keys.read_again();
-        if let Some(certificates) = &self.certificates {
-            certificates.read_again();
+    /// Reads them again, on a thread that may wait for a disk. What is bad now stays as it was.
+    pub(super) async fn read_again(&self, tasks: &TaskTracker) {
+        let files = self.clone();
+        let read = tasks.spawn_blocking(move || {
+            files.keys.read_again();
+            if let Some(certificates) = &files.certificates {
+                certificates.read_again();
+            }
+        });
+        if let Err(error) = read.await {
+            tracing::error!(%error, "session keys and certificates were not read again; those in force stay");
         }
     }
 }

@@ -23,10 +23,10 @@ pub struct EmulatorCommand {
     #[arg(long, env = "AUTH0_GATEWAY_EMULATOR_LISTEN", value_name = "ADDRESS", default_value = "127.0.0.1:4400")]
     listen: SocketAddr,
     /// A certificate, PEM: it speaks TLS then. Each has its `--tls-key`.
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, env = "AUTH0_GATEWAY_EMULATOR_TLS_CERT", value_name = "FILE", value_delimiter = ',')]
     tls_cert: Vec<PathBuf>,
     /// The certificate's private key, PEM.
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, env = "AUTH0_GATEWAY_EMULATOR_TLS_KEY", value_name = "FILE", value_delimiter = ',')]
     tls_key: Vec<PathBuf>,
     /// Let it listen beyond loopback: whoever reaches it logs in as anybody.
     #[arg(long)]

@@ -38,7 +38,11 @@ pub enum CertificateError {
         path: PathBuf,
     },
     /// The two do not belong together, or the kind of key is not supported.
-    #[error("{} and {} are no pair", .certificates.display(), .key.display())]
+    #[error(
+        "{} and {} are no pair: give the key that the certificate was requested with (RSA, ECDSA P-256/384/521 or \
+         Ed25519), the server's certificate first in its file",
+        .certificates.display(), .key.display()
+    )]
     NoPair {
         /// Which certificate.
         certificates: PathBuf,
@@ -49,7 +53,7 @@ pub enum CertificateError {
         source: rustls::Error,
     },
     /// The certificate names no host, so that no browser takes it.
-    #[error("{} names no host in its subjectAltName", .path.display())]
+    #[error("{} names no host in its subjectAltName: give one that does, the server's certificate first", .path.display())]
     NoNames {
         /// Which.
         path: PathBuf,
@@ -68,7 +72,7 @@ impl CertificateNames {
 
     /// Whether the certificate is good for the host; a wildcard covers one label (RFC 9525 §6.3).
     pub fn covers(&self, name: &str) -> bool {
-        let wider = name.split_once('.').map(|(_, rest)| rest);
+        let wider = name.split_once('.').filter(|(label, _)| !label.is_empty()).map(|(_, rest)| rest);
         let is_wildcard = |have: &str| {
             have.strip_prefix("*.").is_some_and(|rest| wider.is_some_and(|it| rest.eq_ignore_ascii_case(it)))
         };
@@ -94,13 +98,13 @@ impl Chain {
         let no_certificate = || CertificateError::NoCertificate { path: certificates.clone() };
         let chain: Vec<CertificateDer<'static>> =
             CertificateDer::pem_slice_iter(&pem).collect::<Result<_, _>>().map_err(|_| no_certificate())?;
-        let private =
-            PrivateKeyDer::from_pem_slice(&key_pem).map_err(|_| CertificateError::NoKey { path: key.clone() })?;
         let (names, not_after) =
             read_certificate(chain.first().ok_or_else(no_certificate)?).ok_or_else(no_certificate)?;
         if names.is_empty() {
             return Err(CertificateError::NoNames { path: certificates.clone() });
         }
+        let private =
+            PrivateKeyDer::from_pem_slice(&key_pem).map_err(|_| CertificateError::NoKey { path: key.clone() })?;
         let config = config(chain, private).map_err(|source| CertificateError::NoPair {
             certificates: certificates.clone(),
             key: key.clone(),
@@ -174,7 +178,7 @@ mod tests {
     fn a_wildcard_covers_one_label() {
         let names = CertificateNames(vec!["*.acme.com".into(), "acme.com".into()]);
         assert!(names.covers("app.acme.com") && names.covers("ACME.com") && names.covers("APP.acme.COM"));
-        for name in ["a.b.acme.com", "xacme.com", "*.acme.org", "com", ""] {
+        for name in ["a.b.acme.com", "xacme.com", "*.acme.org", "com", "", ".acme.com", "."] {
             assert!(!names.covers(name), "{name}");
         }
     }
