@@ -141,6 +141,12 @@ fn serve_refuses_what_it_cannot_serve_with_78() {
     {
         bad_pairs_are_refused(command);
     }
+    let mut emulator = Command::new(GATEWAY);
+    emulator.args(["emulator", "--listen", "127.0.0.1:0"]).env_clear();
+    emulator.env("AUTH0_GATEWAY_EMULATOR_TLS_CERT", "/nonexistent/a.crt,/nonexistent/b.crt");
+    let said = emulator.env("AUTH0_GATEWAY_EMULATOR_TLS_KEY", "/nonexistent/a.key").output().unwrap();
+    assert_eq!(said.status.code(), Some(78));
+    assert!(String::from_utf8_lossy(&said.stderr).contains("2 --tls-cert and 1 --tls-key"), "{said:?}");
     check(&["dev", "--listen", "0.0.0.0:0"], 78);
     check(&["emulator", "--listen", "0.0.0.0:0"], 78);
     check(&["healthcheck", "--ops-listen", "127.0.0.1:9"], 1);
