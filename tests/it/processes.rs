@@ -202,9 +202,13 @@ fn hup_keeps_a_certificate_beside_a_broken_pair_and_takes_the_next_good_one() {
     assert!(!is_good().status.success());
     std::fs::copy(path("good.pem"), path("tls/.tmp")).unwrap();
     std::fs::rename(path("tls/.tmp"), &crt).unwrap();
-    serve.signal("HUP");
-    while !said.contains("cannot be loaded; the one before stays in service") {
-        assert_ne!(lines.read_line(&mut said).unwrap(), 0, "it ended: {said}");
+    // The watcher says it once or twice for one change: that many lines come of `HUP` alone.
+    for _ in 0..6 {
+        serve.signal("HUP");
+        let before = said.len();
+        while !said[before..].contains("cannot be loaded; the one before stays in service") {
+            assert_ne!(lines.read_line(&mut said).unwrap(), 0, "it ended: {said}");
+        }
     }
     let line = said.lines().find(|line| line.contains("cannot be loaded")).unwrap();
     assert!(line.contains(&crt) && line.contains(&key) && line.contains("KeyMismatch"), "{line}");
