@@ -71,6 +71,12 @@ async fn a_device_waits_until_its_user_says_yes() {
     assert!(world.auth0("shop").confirm_device(&begun.token("user_code"), USER));
     world.clock.advance(Duration::from_secs(30));
     assert!(!poll().await.token("id_token").is_empty());
+    assert_eq!(poll().await.outcome(), (403, "invalid_grant".to_owned()), "a device code is good once");
+    let begun = world.request("POST", "/oauth/device/code", "tv", HOST).form(&[("scope", "openid")]).send().await;
+    let device_code = begun.token("device_code");
+    world.clock.advance(Duration::from_secs(901));
+    let late = token(&world, "tv", DEVICE, &[("device_code", &device_code)]).await;
+    assert_eq!(late.outcome(), (403, "expired_token".to_owned()));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -81,6 +87,12 @@ async fn a_one_time_password_logs_in_to_tokens_or_to_a_session() {
         token(&world, client_type, OTP, &[("username", USER), ("otp", otp), ("realm", "email")]).await
     };
     assert_eq!(login("tv", "999999").await.outcome(), (403, "invalid_grant".to_owned()));
+    let otp = world.auth0("shop").last_one_time_password(USER).unwrap();
+    for _ in 0..3 {
+        assert_eq!(login("tv", "999999").await.outcome(), (403, "invalid_grant".to_owned()));
+    }
+    assert!(login("tv", &otp).await.text().contains("maximum number of attempts"), "in Auth0's own words");
+    start(&world, "tv").await;
     let otp = world.auth0("shop").last_one_time_password(USER).unwrap();
     let tokens = login("tv", &otp).await;
     assert!(!tokens.token("access_token").is_empty());

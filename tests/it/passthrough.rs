@@ -176,6 +176,7 @@ async fn a_pushed_request_keeps_to_the_rules_and_is_taken_once() {
     assert!(location.ends_with(&format!("/authorize?client_id=shop-all&{query}")), "{location}");
     let landed = Visitor::new().log_in(location, USER, "Passw0rd-1").await;
     assert!(landed.starts_with("https://shop.example/signed-in?") && landed.contains("state=s"), "{landed}");
+    assert_eq!(Visitor::new().visit(location).await.status, 400, "Auth0 takes a pushed request once");
 }
 
 #[tokio::test(flavor = "multi_thread")]
