@@ -109,7 +109,8 @@ impl Failure {
                 let names: Vec<&str> = allowed.iter().map(crate::base::id::ConnectionName::as_str).collect();
                 reply::error(status, code, &format!("{text}: {}", names.join(", ")))
             }
-            Self::Passthrough(PassthroughError::Missing(name) | PassthroughError::Member(name)) => {
+            Self::Passthrough(PassthroughError::Missing(name) | PassthroughError::Member(name))
+            | Self::TokenRequest(TokenRequestError::Missing(name)) => {
                 reply::error(status, code, &format!("{name} {text}"))
             }
             _ => reply::error(status, code, text),

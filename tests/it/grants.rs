@@ -204,3 +204,25 @@ async fn a_second_channel_is_pending_as_auth0_says_it_and_a_recovery_code_is_giv
         assert!(!fresh.is_empty() && fresh != code && !answer.sid().is_empty(), "the user's to keep");
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_exchange_asks_for_no_more_than_the_file_allows() {
+    let shop = SHOP.replace("client_secret: tv-secret", "client_secret: tv-secret\n    organization: org_1");
+    let world = World::with(WorldOptions { files: vec![("shop.yaml", shop)], flags: Vec::new(), as_dev: false }).await;
+    let base = [("subject_token", USER), ("subject_token_type", "urn:example:legacy-id")];
+    for (name, value, expected) in [
+        ("organization", "org_2", "invalid_request"),
+        ("scope", "openid admin", "invalid_scope"),
+        ("audience", "https://other.example", "invalid_target"),
+    ] {
+        let refused = token(&world, "tv", EXCHANGE, &[base[0], base[1], (name, value)]).await;
+        assert_eq!(refused.outcome(), (400, expected.to_owned()), "{name}");
+    }
+    let missing = token(&world, "tv", EXCHANGE, &base[..1]).await;
+    assert!(missing.text().contains("subject_token_type is missing"), "{missing:?}");
+    assert_eq!(world.auth0("shop").calls_total(), 0);
+    let own = token(&world, "tv", EXCHANGE, &[base[0], base[1], ("organization", "org_1")]).await;
+    assert!(!own.token("access_token").is_empty());
+    let asked = world.auth0("shop").last_request(EndpointName::Token).unwrap();
+    assert_eq!(asked.form_value("organization"), Some("org_1"));
+}

@@ -34,9 +34,6 @@ pub enum AuthorizeError {
     /// The client demands a `state`.
     #[error("state is missing")]
     StateMissing,
-    /// Another organization than the client's.
-    #[error("the organization is not the client's")]
-    OrganizationNotAllowed,
     /// No browser would keep the transaction.
     #[error("the login does not fit into a cookie")]
     TooLong(#[from] TooLong),
@@ -153,9 +150,7 @@ fn admit(call: &Call, request: &mut AuthorizationRequest) -> Result<Admitted, Au
     if client.require_state && request.state.is_none() {
         return Err(AuthorizeError::StateMissing);
     }
-    if request.organization.is_some() && request.organization.as_deref() != client.organization.as_deref() {
-        return Err(AuthorizeError::OrganizationNotAllowed);
-    }
+    policy::organization(client, request.organization.as_deref())?;
     let (flow, redirect_uri) = flow(call, request)?;
     let wants_session = match flow {
         Flow::Ours(Kind::Gateway) => {
