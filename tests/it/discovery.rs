@@ -54,6 +54,7 @@ async fn a_document_that_does_not_depend_on_who_asks_may_be_kept() {
         assert_eq!(shared.headers["cache-control"], "no-store");
         let alone = world.bare("GET", path).header("x-forwarded-host", "anything.example").send().await;
         assert_eq!(alone.headers["cache-control"], "public, max-age=300");
+        assert!(alone.headers.get_all("vary").iter().any(|value| value == "x-forwarded-proto"), "{path}");
     }
 }
 

@@ -61,8 +61,9 @@ where
         // For the page to go to (contract §4, flow (b)).
         reply.headers_mut().insert(header::LOCATION, location);
     }
-    if let Some(value) = login.filter(|_| sealed.is_some()).and_then(|name| transaction_cookie::clear(&name, transport))
-    {
+    let spent = login.filter(|_| sealed.is_some());
+    let same_site = call.client.session.same_site;
+    if let Some(value) = spent.and_then(|name| transaction_cookie::clear(&name, same_site, transport)) {
         reply.headers_mut().append(header::SET_COOKIE, value);
     }
     Ok(reply)

@@ -198,10 +198,11 @@ fn flow(call: &Call, request: &mut AuthorizationRequest) -> Result<(Flow, String
     Err(AuthorizeError::RedirectUriNotAllowed)
 }
 
-/// The first of `redirect_urls` that leads back to the host the visitor is on: the cookie is there alone.
+/// The first of `redirect_urls` that leads back to a callback on the host the visitor is on: the cookie is there
+/// alone.
 fn own_callback(call: &Call) -> Option<String> {
     let urls = call.client.redirect_urls.iter().map(|template| template.for_host(&call.host));
-    urls.into_iter().find(|url| super::callback::is_on_host(url, &call.host))
+    urls.into_iter().find(|url| super::callback::is_answered(url, &call.host))
 }
 
 /// Whether a redirect URI is one of these, character by character.
