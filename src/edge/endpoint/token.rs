@@ -116,7 +116,7 @@ pub(super) fn tokens(call: &Call, tokens: &Tokens) -> Reply {
     let refresh_token = granted.refresh_token.as_ref().map(Secret::expose);
     match call.client.token_response {
         TokenResponse::OAuth => {
-            let scope = Some(granted.scope.as_deref().unwrap_or(&tokens.scope));
+            let scope = granted.scope.as_deref().or(tokens.scope.as_deref());
             let reply = TokenReply {
                 access_token,
                 id_token,

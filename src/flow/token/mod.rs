@@ -138,8 +138,9 @@ impl From<Answer> for Finished {
 pub struct Tokens {
     /// Auth0's answer.
     pub granted: Granted,
-    /// What to say where Auth0 does not say what it granted.
-    pub scope: String,
+    /// What this request asked for: granted where Auth0 names no scope (RFC 6749 §5.1). `None`: it asked for none, or
+    /// another request did, and only the caller knows for what.
+    pub scope: Option<String>,
     /// When they came.
     pub at: Timestamp,
 }
@@ -235,12 +236,12 @@ impl Exchange {
         }
         let prepared = grant::prepare(&self.call, &request.grant, &wish);
         let granted = self.exchange(prepared).await?;
-        let holder = match request.grant {
-            GrantRequest::ClientCredentials => Holder::Machine,
-            _ => Holder::User,
+        let (holder, scope) = match request.grant {
+            GrantRequest::ClientCredentials => (Holder::Machine, None),
+            _ => (Holder::User, Some(wish.scope.to_string())),
         };
         let believed = self.believe(granted, wish.connection.as_ref(), Asked::default(), holder).await?;
-        self.answer(believed, wish.scope.to_string(), wish.wants_session, caller.brought).await.map(Finished::from)
+        self.answer(believed, scope, wish.wants_session, caller.brought).await.map(Finished::from)
     }
 
     /// Redeems a code once: its transaction is spent before Auth0 hears of it.
@@ -306,7 +307,7 @@ impl Exchange {
     async fn answer(
         &self,
         believed: Believed,
-        scope: String,
+        scope: Option<String>,
         wants_session: bool,
         brought: Option<SessionId>,
     ) -> Result<Answer, TokenError> {
@@ -315,16 +316,17 @@ impl Exchange {
             return Ok(Answer::Tokens(Tokens { granted, scope, at: self.services.now() }));
         }
         let claims = claims.ok_or(TokenError::NoIdToken)?;
-        let login = Login { granted: &granted, claims, proof: &proof, scope };
+        let login = Login { granted: &granted, claims, proof: &proof, scope: scope.unwrap_or_default() };
         let opened = session::open(&self.services, &self.call, login, brought.as_ref()).await;
         opened.map(Answer::Session).map_err(TokenError::Store)
     }
 
     async fn refresh(&self, token: Secret, asked: Option<&Scopes>, wish: Wish) -> Result<Answer, TokenError> {
+        // Auth0 takes a subset; without one it grants what the login was granted.
+        let scope = asked.map(|_| wish.scope.to_string());
         let presented = refresh::Presented {
             token,
-            // Auth0 takes a subset; without one it grants what the login was granted.
-            scope: asked.map(|_| wish.scope.to_string()),
+            scope: scope.clone(),
             audience: wish.audience,
             repeatable: refresh::Repeatable::WithinLeeway,
         };
@@ -336,6 +338,6 @@ impl Exchange {
         // The login that it goes back to may have sent a nonce; whoever sent it knows it.
         let asked = Asked { nonce: Nonce::Any, ..Asked::default() };
         let Believed { granted, .. } = self.believe(redeemed.granted, None, asked, Holder::User).await?;
-        Ok(Answer::Tokens(Tokens { granted, scope: wish.scope.to_string(), at: self.services.now() }))
+        Ok(Answer::Tokens(Tokens { granted, scope, at: self.services.now() }))
     }
 }
