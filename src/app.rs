@@ -1,5 +1,6 @@
 //! The gateway put together: the one place that names every concrete part.
 
+pub(crate) mod reread;
 mod sessions;
 mod tenants;
 
@@ -27,11 +28,12 @@ use crate::cache::keyset::KeySets;
 use crate::edge::client_addr::TrustedProxies;
 use crate::edge::exchange::{Observer, UntrustedPeers};
 use crate::edge::ops::{OpsAccess, OpsService};
+use crate::edge::request::Socket;
 use crate::edge::service::{EdgeOptions, PublicService};
 use crate::flow::status::Readiness;
 use crate::flow::{Services, refresh, userinfo};
 use crate::server::ListenAddr;
-use crate::server::connection::{ConnectionInfo, ConnectionOptions, Peer};
+use crate::server::connection::{ConnectionInfo, ConnectionOptions, Peer, Transport as SocketTransport};
 use crate::server::listener::{Listener, ServerContext, serve};
 use crate::server::notify::{self, ServiceState};
 use crate::server::shutdown::{Outcome, Phase, Reloads, Shutdown, ShutdownTimes, Signals};
@@ -42,6 +44,7 @@ use crate::telemetry::metrics::Metrics;
 use crate::tenant::read::{EmulatorOverride, Reader};
 use crate::tenant::reload::{Reloader, Removals};
 use crate::watch::{self, Watch, WatchTimes};
+use reread::Reread;
 use sessions::{SessionKeys, session_store, sweep};
 use tenants::{accept, follow, reader_options, reload_options, watched};
 
@@ -97,7 +100,7 @@ pub struct Gateway {
     pub services: Arc<Services>,
     /// Its way out.
     pub shutdown: Shutdown,
-    keys: SessionKeys,
+    files: Reread,
 }
 
 impl Gateway {
@@ -120,9 +123,9 @@ impl Gateway {
             shutdown.closing().clone(),
         );
         accept(settings, &reloader.reload(Removals::Guarded).await)?;
-        let keys = SessionKeys::open(settings.session_keys.as_deref(), &*random)?;
-        let services = Arc::new(services(settings, &keys, &shutdown, (&clock, &random, &metrics))?);
-        follow(&reloader, keys.clone(), changes, &shutdown);
+        let files = Reread::open(settings, (&clock, &random, &metrics))?;
+        let services = Arc::new(services(settings, &files.keys, &shutdown, (&clock, &random, &metrics))?);
+        follow(&reloader, files.clone(), changes, &shutdown);
         sweep(&services, &shutdown);
         let started = Arc::new(AtomicBool::new(false));
         let public_listener = bind(settings.public_address()).await?;
@@ -152,23 +155,25 @@ impl Gateway {
             access: ops_access(settings, ops)?,
             lines,
         };
-        serve_public(public_listener, edge, settings.max_connections, &metrics, &shutdown);
+        let mut context = context(settings.max_connections, &metrics, &shutdown);
+        context.tls.clone_from(&files.certificates);
+        serve_public(public_listener, edge, context);
         serve_ops(ops_listener, ops_service, &metrics, &shutdown);
         started.store(true, Ordering::Release);
-        Ok(Self { public, ops, reloader, services, shutdown, keys })
+        Ok(Self { public, ops, reloader, services, shutdown, files })
     }
 
     /// Serves until a signal says otherwise. `HUP` reloads.
     pub async fn run(self, signals: Signals, mut reloads: Reloads) -> Outcome {
         notify::tell(ServiceState::Ready);
         let (reloader, closing) = (Arc::clone(&self.reloader), self.shutdown.closing().clone());
-        let keys = self.keys;
+        let files = self.files;
         self.shutdown.tracker().spawn(async move {
             tokio::select! {
                 () = async {
                     while reloads.recv().await.is_some() {
                         notify::tell(ServiceState::Reloading);
-                        keys.read_again();
+                        files.read_again().await;
                         reloader.reload(Removals::Guarded).await;
                         notify::tell(ServiceState::Ready);
                     }
@@ -259,28 +264,29 @@ async fn bind(address: &str) -> Result<Listener, StartError> {
 
 fn context(max_connections: usize, metrics: &Arc<Metrics>, shutdown: &Shutdown) -> ServerContext {
     let connection = ConnectionOptions::default();
-    ServerContext { connection, max_connections, metrics: Arc::clone(metrics), shutdown: shutdown.clone() }
+    let (metrics, shutdown) = (Arc::clone(metrics), shutdown.clone());
+    ServerContext { connection, max_connections, tls: None, metrics, shutdown }
 }
 
-fn serve_public(
-    listener: Listener,
-    edge: PublicService,
-    max_connections: usize,
-    metrics: &Arc<Metrics>,
-    shutdown: &Shutdown,
-) {
+fn serve_public(listener: Listener, edge: PublicService, context: ServerContext) {
     let edge = Arc::new(edge);
     let service = service_fn(move |request: Request<Incoming>| {
         let edge = Arc::clone(&edge);
         async move {
-            let peer = match request.extensions().get::<ConnectionInfo>().map(|info| info.peer) {
+            let connection = request.extensions().get::<ConnectionInfo>().cloned();
+            let peer = match connection.as_ref().map(|connection| connection.peer) {
                 Some(Peer::Inet(address)) => Some(address.ip()),
                 Some(Peer::Unix) | None => None,
             };
-            Ok::<_, io::Error>(edge.answer(request, peer).await)
+            let Some(SocketTransport::Tls(names)) = connection.map(|connection| connection.transport) else {
+                return Ok::<_, io::Error>(edge.answer(request, Socket::plain(peer)).await);
+            };
+            let covers = |host: &str| names.covers(host);
+            Ok(edge.answer(request, Socket { peer, covers: Some(&covers) }).await)
         }
     });
-    shutdown.tracker().spawn(serve(listener, service, context(max_connections, metrics, shutdown)));
+    let tasks = context.shutdown.tracker().clone();
+    tasks.spawn(serve(listener, service, context));
 }
 
 /// Operators and probes get in also while the public listener is full.

@@ -39,6 +39,19 @@ pub struct ServeSettings {
     /// A file with the token that callers beyond loopback show for everything but metrics and probes.
     #[arg(long, env = "AUTH0_GATEWAY_OPS_TOKEN", value_name = "FILE", help_heading = "Listeners")]
     pub ops_token: Option<PathBuf>,
+    /// A certificate for the public listener, PEM with its chain. With several, each `--tls-cert` has its `--tls-key`,
+    /// the name asked for chooses, and the first answers where none fits. Read again when it changes.
+    #[arg(
+        long,
+        env = "AUTH0_GATEWAY_TLS_CERT",
+        value_name = "FILE",
+        value_delimiter = ',',
+        help_heading = "Listeners"
+    )]
+    pub tls_cert: Vec<PathBuf>,
+    /// The certificate's private key, PEM.
+    #[arg(long, env = "AUTH0_GATEWAY_TLS_KEY", value_name = "FILE", value_delimiter = ',', help_heading = "Listeners")]
+    pub tls_key: Vec<PathBuf>,
     /// The most connections open at once; more wait in the kernel's queue.
     #[arg(
         long,

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::StartError;
-use super::sessions::SessionKeys;
+use super::reread::Reread;
 use crate::server::shutdown::Shutdown;
 use crate::settings::{ServeSettings, environment};
 use crate::tenant::load::Sources;
@@ -29,12 +29,13 @@ pub(super) fn reload_options(settings: &ServeSettings) -> ReloadOptions {
     }
 }
 
-/// The directories of tenants, the defaults file, the directory of secrets, the key ring.
+/// The directories of tenants, the defaults file, the directory of secrets, the key ring, the certificates.
 pub(super) fn watched(settings: &ServeSettings) -> Vec<PathBuf> {
     let mut paths = settings.tenants.clone();
     paths.extend(settings.defaults.clone());
     paths.extend(settings.secrets_dir.clone());
     paths.extend(settings.session_keys.clone());
+    paths.extend(settings.tls_cert.iter().chain(&settings.tls_key).cloned());
     paths
 }
 
@@ -68,7 +69,7 @@ pub(super) fn accept(settings: &ServeSettings, report: &ReloadReport) -> Result<
 /// Reloads on every "look again".
 pub(super) fn follow(
     reloader: &Arc<Reloader>,
-    keys: SessionKeys,
+    files: Reread,
     mut changes: tokio::sync::watch::Receiver<u64>,
     shutdown: &Shutdown,
 ) {
@@ -77,7 +78,7 @@ pub(super) fn follow(
         tokio::select! {
             () = async {
                 while changes.changed().await.is_ok() {
-                    keys.read_again();
+                    files.read_again().await;
                     reloader.reload(Removals::Guarded).await;
                 }
             } => {}

@@ -3,6 +3,7 @@
 pub mod address;
 pub mod client_auth;
 pub mod error;
+pub mod relay;
 pub mod revoke;
 pub mod token;
 pub mod transport;

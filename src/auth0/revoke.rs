@@ -2,7 +2,7 @@
 
 use super::Auth0Client;
 use super::error::UpstreamError;
-use super::token::ClientCall;
+use super::token::{ClientCall, Payload};
 use crate::base::secret::Secret;
 use crate::telemetry::metrics::Api;
 use crate::tenant::model::{Client, Tenant};
@@ -15,7 +15,8 @@ impl Auth0Client {
             client,
             uri: &tenant.auth0.revoke,
             api: Api::Revoke,
-            parameters: &[("token", refresh_token.expose().into())],
+            payload: Payload::Form(&[("token", refresh_token.expose().into())]),
+            bearer: None,
             forwarded_for: None,
             timeout: None,
         };

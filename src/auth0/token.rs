@@ -18,7 +18,6 @@ use crate::telemetry::metrics::{Api, OperatorErrorKind};
 use crate::tenant::model::{Client, Credential, SecretRing, Tenant};
 
 /// A request to the token endpoint, without the client's authentication, which is added here.
-#[derive(Debug)]
 pub struct TokenCall<'a> {
     /// Whose Auth0.
     pub tenant: &'a Tenant,
@@ -32,13 +31,23 @@ pub struct TokenCall<'a> {
     pub timeout: Option<Duration>,
 }
 
+/// What a request says. It has no `Debug`: passwords and codes stand in it.
+#[derive(Clone, Copy)]
+pub enum Payload<'a> {
+    /// `application/x-www-form-urlencoded`.
+    Form(&'a [(&'a str, Cow<'a, str>)]),
+    /// `application/json`.
+    Json(&'a Map<String, Value>),
+}
+
 /// A request that the client authenticates.
 pub(super) struct ClientCall<'a> {
     pub(super) tenant: &'a Tenant,
     pub(super) client: &'a Client,
     pub(super) uri: &'a Uri,
     pub(super) api: Api,
-    pub(super) parameters: &'a [(&'a str, Cow<'a, str>)],
+    pub(super) payload: Payload<'a>,
+    pub(super) bearer: Option<&'a Secret>,
     pub(super) forwarded_for: Option<IpAddr>,
     pub(super) timeout: Option<Duration>,
 }
@@ -65,6 +74,10 @@ pub struct Granted {
     pub scope: Option<Box<str>>,
     /// `expires_in`, seconds.
     pub expires_in: u64,
+    /// `recovery_code`: a fresh one, for the user to keep, where the last was used.
+    pub recovery_code: Option<Secret>,
+    /// `issued_token_type` (RFC 8693 §2.2.1).
+    pub issued_token_type: Option<Box<str>>,
 }
 
 /// An answer that is the caller's to deal with: passed on with its body.
@@ -94,6 +107,8 @@ struct GrantedBody {
     refresh_token: Option<String>,
     scope: Option<Box<str>>,
     expires_in: Option<u64>,
+    recovery_code: Option<String>,
+    issued_token_type: Option<Box<str>>,
 }
 
 /// Auth0's default lifetime of an access token, where it does not say (auth0-facts 1.3).
@@ -108,7 +123,8 @@ impl Auth0Client {
             client: call.client,
             uri: &call.tenant.auth0.token,
             api: Api::Token,
-            parameters: call.parameters,
+            payload: Payload::Form(call.parameters),
+            bearer: None,
             forwarded_for: call.forwarded_for,
             timeout: call.timeout,
         };
@@ -158,23 +174,24 @@ impl Auth0Client {
         Ok(reply)
     }
 
-    async fn post(
+    pub(super) async fn post(
         &self,
         call: &ClientCall<'_>,
         authentication: Vec<(&'static str, Cow<'_, str>)>,
     ) -> Result<RawReply, UpstreamError> {
         let is_authenticated = authentication.len() > 1;
-        let pairs = call.parameters.iter().map(|(name, value)| (*name, &**value));
-        let pairs = pairs.chain(authentication.iter().map(|(name, value)| (*name, &**value)));
-        let form = form_urlencoded::Serializer::new(String::with_capacity(512)).extend_pairs(pairs).finish();
+        let (media_type, body) = encode(call.payload, &authentication);
         let mut request = Request::post(call.uri.clone())
-            .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded")
+            .header(header::CONTENT_TYPE, media_type)
             .header(header::ACCEPT, "application/json");
+        if let Some(bearer) = call.bearer {
+            request = request.header(header::AUTHORIZATION, format!("Bearer {}", bearer.expose()));
+        }
         // Auth0 heeds it only of a client that authenticates (auth0-facts 2).
         if let Some(address) = call.forwarded_for.filter(|_| is_authenticated) {
             request = request.header("auth0-forwarded-for", address.to_string());
         }
-        let request = request.body(Full::new(Bytes::from(form))).map_err(|_| UpstreamError::Malformed)?;
+        let request = request.body(Full::new(Bytes::from(body))).map_err(|_| UpstreamError::Malformed)?;
         let began = self.clock.instant();
         let result = self.transport.send(request, timeout(call.tenant, call.timeout)).await;
         self.observe(call.tenant, call.api, began, &result);
@@ -186,14 +203,8 @@ impl Auth0Client {
         if reply.status.is_success() {
             return granted(&reply.body).map(TokenAnswer::Granted);
         }
-        if is_client_rejected(reply) {
-            self.metrics.operator_error(&call.tenant.name, OperatorErrorKind::ClientCredentials);
-            tracing::error!(
-                tenant = %call.tenant.name,
-                client_type = %call.client.client_type,
-                "Auth0 rejects the client's credentials: check client_id and client_secret of this client"
-            );
-            return Err(UpstreamError::ClientCredentials);
+        if let Some(error) = self.client_rejected(call.tenant, call.client, reply) {
+            return Err(error);
         }
         if !reply.status.is_client_error() {
             return Err(UpstreamError::Server { status: reply.status.as_u16() });
@@ -209,6 +220,20 @@ impl Auth0Client {
             );
         }
         Ok(TokenAnswer::Refused(refusal))
+    }
+
+    /// A rejected client is the operator's to mend, and counted as such.
+    pub(super) fn client_rejected(&self, tenant: &Tenant, client: &Client, reply: &RawReply) -> Option<UpstreamError> {
+        if !is_client_rejected(reply) {
+            return None;
+        }
+        self.metrics.operator_error(&tenant.name, OperatorErrorKind::ClientCredentials);
+        tracing::error!(
+            tenant = %tenant.name,
+            client_type = %client.client_type,
+            "Auth0 rejects the client's credentials: check client_id and client_secret of this client"
+        );
+        Some(UpstreamError::ClientCredentials)
     }
 
     /// A body that is no JSON object is replaced (auth0-facts 1.5, shape 5).
@@ -234,6 +259,23 @@ impl Auth0Client {
         reply.status == StatusCode::TOO_MANY_REQUESTS
             && &*self.refusal(reply).error == "too_many_requests"
             && self.retry_after(reply).is_some_and(|seconds| seconds <= 1)
+    }
+}
+
+/// Media type and body, with the client's authentication at the end.
+fn encode(payload: Payload<'_>, authentication: &[(&'static str, Cow<'_, str>)]) -> (&'static str, String) {
+    let authentication = authentication.iter().map(|(name, value)| (*name, &**value));
+    match payload {
+        Payload::Form(parameters) => {
+            let pairs = parameters.iter().map(|(name, value)| (*name, &**value)).chain(authentication);
+            let form = form_urlencoded::Serializer::new(String::with_capacity(512)).extend_pairs(pairs).finish();
+            ("application/x-www-form-urlencoded", form)
+        }
+        Payload::Json(members) => {
+            let mut members = members.clone();
+            members.extend(authentication.map(|(name, value)| (name.to_owned(), Value::from(value))));
+            ("application/json", Value::Object(members).to_string())
+        }
     }
 }
 
@@ -263,5 +305,7 @@ fn granted(body: &[u8]) -> Result<Granted, UpstreamError> {
         refresh_token: body.refresh_token.map(Secret::new),
         scope: body.scope,
         expires_in: body.expires_in.unwrap_or(DEFAULT_LIFETIME),
+        recovery_code: body.recovery_code.map(Secret::new),
+        issued_token_type: body.issued_token_type,
     })
 }

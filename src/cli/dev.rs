@@ -139,6 +139,7 @@ fn samples(settings: &mut ServeSettings) -> std::io::Result<Option<Samples>> {
 
 fn welcome(public: &str, ops: &str, emulator: &str, tenants: &Path) -> String {
     let tenants = tenants.display();
+    let port = public.rsplit(':').next().unwrap_or_default();
     format!(
         "
 auth0-gateway dev: http://{public}   operations: http://{ops}   emulated Auth0: {emulator}
@@ -155,6 +156,12 @@ Log in (a session), ask who it is, log out:
     --data-urlencode grant_type=password --data-urlencode username=user@acme.example --data-urlencode password=Passw0rd-prod
   curl --cookie /tmp/acme.jar http://{public}/userinfo --header 'client-type: web' --header 'x-forwarded-host: app.acme.localhost'
   curl --cookie /tmp/acme.jar --request POST http://{public}/logout --header 'client-type: web' --header 'x-forwarded-host: app.acme.localhost'
+
+Log in with a browser (the same user and password; it comes back to /, where your application would be), and look:
+
+  http://app.acme.localhost:{port}/authorize
+  http://app.acme.localhost:{port}/userinfo
+  http://app.acme.localhost:{port}/logout
 
 Break {tenants}/globex.yaml and watch: acme serves on, globex serves its last good version:
 

@@ -6,9 +6,10 @@ use bytes::Bytes;
 use http::HeaderMap;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::body::Body;
+use serde_json::{Map, Value};
 
 use super::request::MediaType;
-use crate::oauth::parameters::{Parameters, ParametersError};
+use crate::oauth::parameters::{self, Parameters, ParametersError};
 
 /// The public endpoints' cap (contract §9).
 pub const PUBLIC_CAP: usize = 64 * 1024;
@@ -53,6 +54,27 @@ where
     let parsed = match media_type {
         MediaType::Json => Parameters::from_json(&bytes),
         MediaType::Form | MediaType::Other => Parameters::from_form(&bytes),
+    };
+    parsed.map_err(BodyError::Parameters)
+}
+
+/// The body's members, as an object whose members may be of any kind; a form's are texts.
+pub async fn object<B>(headers: &HeaderMap, body: B) -> Result<Map<String, Value>, BodyError>
+where
+    B: Body<Data = Bytes>,
+    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
+    if body.is_end_stream() {
+        return Ok(Map::new());
+    }
+    let media_type = MediaType::of(headers);
+    if media_type == MediaType::Other {
+        return Err(BodyError::MediaType);
+    }
+    let bytes = read(body, PUBLIC_CAP).await?;
+    let parsed = match media_type {
+        MediaType::Json => parameters::object(&bytes),
+        MediaType::Form | MediaType::Other => Parameters::from_form(&bytes).map(Parameters::into_object),
     };
     parsed.map_err(BodyError::Parameters)
 }

@@ -14,6 +14,7 @@ use super::route::NoRoute;
 use crate::flow::login::authorize::AuthorizeError;
 use crate::flow::login::callback::CallbackError;
 use crate::flow::logout::LogoutError;
+use crate::flow::passthrough::PassthroughError;
 use crate::flow::policy::PolicyError;
 use crate::flow::refresh::RefreshError;
 use crate::flow::session::SessionError;
@@ -80,6 +81,9 @@ pub enum Failure {
     /// No key set.
     #[error("no key set")]
     Keys(#[source] KeysError),
+    /// Nothing was passed on.
+    #[error("nothing was passed on")]
+    Passthrough(#[source] PassthroughError),
     /// The logout flow failed.
     #[error("no logout")]
     Logout(#[source] LogoutError),
@@ -97,9 +101,16 @@ impl Failure {
         let Public { status, code, text, retry_after } = self.public();
         let reply = match self {
             Self::Token(TokenError::Policy(PolicyError::ConnectionAmbiguous { allowed }))
+            | Self::Passthrough(
+                PassthroughError::Policy(PolicyError::ConnectionAmbiguous { allowed })
+                | PassthroughError::Authorize(AuthorizeError::Policy(PolicyError::ConnectionAmbiguous { allowed })),
+            )
             | Self::Authorize(AuthorizeError::Policy(PolicyError::ConnectionAmbiguous { allowed })) => {
                 let names: Vec<&str> = allowed.iter().map(crate::base::id::ConnectionName::as_str).collect();
                 reply::error(status, code, &format!("{text}: {}", names.join(", ")))
+            }
+            Self::Passthrough(PassthroughError::Missing(name) | PassthroughError::Member(name)) => {
+                reply::error(status, code, &format!("{name} {text}"))
             }
             _ => reply::error(status, code, text),
         };
@@ -150,7 +161,7 @@ impl Failure {
             (Self::Userinfo(_) | Self::Session(_), ErrorCode::LoginRequired) => {
                 Some(HeaderValue::from_static("Bearer"))
             }
-            (Self::Token(TokenError::CallerRejected), _) => {
+            (Self::Token(TokenError::CallerRejected) | Self::Passthrough(PassthroughError::CallerRejected), _) => {
                 Some(HeaderValue::from_static("Basic realm=\"auth0-gateway\""))
             }
             _ => None,
@@ -159,9 +170,7 @@ impl Failure {
 
     fn public(&self) -> Public {
         match self {
-            Self::NoRoute(NoRoute::NotFound) => {
-                public(StatusCode::NOT_FOUND, ErrorCode::NotFound, "there is no such endpoint")
-            }
+            Self::NoRoute(NoRoute::NotFound) => table::NOT_FOUND,
             Self::NoRoute(NoRoute::MethodNotAllowed(_)) => {
                 public(StatusCode::METHOD_NOT_ALLOWED, ErrorCode::MethodNotAllowed, "the endpoint has other methods")
             }
@@ -187,6 +196,7 @@ impl Failure {
             Self::Token(error) => table::token(error),
             Self::Session(error) => table::session(error),
             Self::Userinfo(error) | Self::Logout(LogoutError::Bearer(error)) => table::userinfo(error),
+            Self::Passthrough(error) => table::passthrough(error),
             Self::Discovery(error) => table::discovery(error),
             Self::Keys(error) => table::keys(error),
             Self::Logout(LogoutError::ReturnUrlNotAllowed) => public(
@@ -195,9 +205,7 @@ impl Failure {
                 "the way back is not within the client's logout_urls",
             ),
             Self::Logout(LogoutError::Store(_)) => table::STORE_DOWN,
-            Self::Internal => {
-                public(StatusCode::INTERNAL_SERVER_ERROR, ErrorCode::ServerError, "the request could not be finished")
-            }
+            Self::Internal => table::ABORTED,
         }
     }
 }

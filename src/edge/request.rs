@@ -17,6 +17,10 @@ pub enum RequestError {
     /// No host, two, or one that is none.
     #[error("the host of the request is missing, ambiguous or malformed")]
     Host,
+    /// Over TLS, by a certificate that is not for this host (RFC 9110 §15.5.20): a browser that reuses a
+    /// connection asks again over one of its own.
+    #[error("the connection's certificate does not cover the host")]
+    Misdirected,
     /// `client-type` twice, or no text.
     #[error("client-type is given twice or malformed")]
     ClientType,
@@ -25,12 +29,34 @@ pub enum RequestError {
     Authorization,
 }
 
+/// The socket that a request came over.
+#[derive(Clone, Copy)]
+pub struct Socket<'a> {
+    /// Its other end; `None`: a unix socket.
+    pub peer: Option<IpAddr>,
+    /// Where TLS ends here: whether the connection's certificate covers a host.
+    pub covers: Option<&'a (dyn Fn(&str) -> bool + Send + Sync)>,
+}
+
+impl Socket<'_> {
+    /// Without TLS.
+    pub fn plain(peer: Option<IpAddr>) -> Self {
+        Self { peer, covers: None }
+    }
+}
+
+impl std::fmt::Debug for Socket<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Socket({:?})", self.peer)
+    }
+}
+
 /// The facts of a request that decide whose it is.
 #[derive(Debug)]
 pub struct Facts<'a> {
     /// The host the user asked for.
     pub host: Host,
-    /// Whether the visitor used TLS, where a trusted proxy says so.
+    /// Whether the visitor used TLS: as a trusted proxy says, else as the socket does.
     pub is_https: Option<bool>,
     /// The user's address as far as it is known.
     pub address: Option<IpAddr>,
@@ -44,8 +70,13 @@ pub struct Facts<'a> {
 
 impl<'a> Facts<'a> {
     /// From the request's head and its peer (`None`: a unix socket).
-    pub fn of(parts: &'a Parts, peer: Option<IpAddr>, trusted: &TrustedProxies) -> Result<Self, RequestError> {
-        let hop = Hop::of(peer, &parts.headers, trusted);
+    pub fn of(parts: &'a Parts, socket: Socket<'_>, trusted: &TrustedProxies) -> Result<Self, RequestError> {
+        let hop = Hop::of(socket.peer, &parts.headers, trusted);
+        if let Some(covers) = socket.covers
+            && !covers(own_host(parts)?.name())
+        {
+            return Err(RequestError::Misdirected);
+        }
         let host = match hop.forwarded_host {
             ForwardedHost::One(text) => Host::parse(text).map_err(|_| RequestError::Host)?,
             ForwardedHost::Ambiguous => return Err(RequestError::Host),
@@ -53,7 +84,7 @@ impl<'a> Facts<'a> {
         };
         Ok(Self {
             host,
-            is_https: hop.is_https,
+            is_https: hop.is_https.or(socket.covers.map(|_| true)),
             address: hop.address,
             client_type: single(&parts.headers, "client-type").map_err(|Repeated| RequestError::ClientType)?,
             is_peer_trusted: hop.is_trusted,
@@ -175,7 +206,8 @@ mod tests {
     fn host(uri: &str, pairs: &[(&'static str, &str)]) -> Result<String, RequestError> {
         let parts = parts(uri, pairs);
         let trusted = TrustedProxies::new(Vec::new());
-        Facts::of(&parts, Some(IpAddr::from([127, 0, 0, 1])), &trusted).map(|facts| facts.host.to_string())
+        Facts::of(&parts, Socket::plain(Some(IpAddr::from([127, 0, 0, 1]))), &trusted)
+            .map(|facts| facts.host.to_string())
     }
 
     #[test]
@@ -206,7 +238,7 @@ mod tests {
     #[test]
     fn aliases_of_trusted_headers_say_nothing() {
         let parts = parts("/", &[("host", "a.example"), ("client_type", "web"), ("x_forwarded_host", "evil.example")]);
-        let facts = Facts::of(&parts, None, &TrustedProxies::new(Vec::new())).expect("has a host");
+        let facts = Facts::of(&parts, Socket::plain(None), &TrustedProxies::new(Vec::new())).expect("has a host");
         assert_eq!((facts.client_type, facts.host.to_string().as_str()), (None, "a.example"));
     }
 
@@ -229,7 +261,7 @@ mod tests {
         #[test]
         fn no_header_makes_it_panic(value in "[ -~]{0,120}") {
             let parts = parts("/", &[("host", &value), ("authorization", &value), ("content-type", &value), ("client-type", &value)]);
-            let _ = Facts::of(&parts, None, &TrustedProxies::new(Vec::new()));
+            let _ = Facts::of(&parts, Socket::plain(None), &TrustedProxies::new(Vec::new()));
             let _ = Authorization::of(&parts.headers);
             let _ = MediaType::of(&parts.headers);
         }

@@ -5,6 +5,7 @@
 
 use http::Method;
 
+use crate::flow::passthrough::Operation;
 use crate::telemetry::metrics::Endpoint;
 
 /// One endpoint.
@@ -45,6 +46,8 @@ pub enum Target {
     Discovery,
     /// `endpoint::discovery`.
     Keys,
+    /// `endpoint::passthrough`.
+    Passthrough(Operation),
     /// `endpoint::health`: the process answers.
     Healthz,
     /// `endpoint::health`: it may get traffic.
@@ -92,10 +95,32 @@ pub const ROUTES: &[Route] = &[
         endpoint: Endpoint::Discovery,
     },
     Route { path: "/.well-known/jwks.json", methods: &[Method::GET], target: Target::Keys, endpoint: Endpoint::Keys },
+    passthrough("/oauth/revoke", &[Method::POST], Operation::Revoke, Endpoint::Revoke),
+    passthrough("/oauth/device/code", &[Method::POST], Operation::DeviceCode, Endpoint::DeviceCode),
+    passthrough("/oauth/par", &[Method::POST], Operation::Par, Endpoint::Par),
+    passthrough("/passwordless/start", &[Method::POST], Operation::PasswordlessStart, Endpoint::PasswordlessStart),
+    passthrough("/dbconnections/signup", &[Method::POST], Operation::Signup, Endpoint::Signup),
+    passthrough("/dbconnections/change_password", &[Method::POST], Operation::ChangePassword, Endpoint::ChangePassword),
+    passthrough("/mfa/associate", &[Method::POST], Operation::MfaAssociate, Endpoint::Mfa),
+    passthrough("/mfa/challenge", &[Method::POST], Operation::MfaChallenge, Endpoint::Mfa),
+    passthrough("/mfa/authenticators", &[Method::GET], Operation::MfaAuthenticators, Endpoint::Mfa),
+    passthrough(AUTHENTICATOR, &[Method::DELETE], Operation::MfaAuthenticator, Endpoint::Mfa),
     Route { path: "/-/healthz", methods: &[Method::GET], target: Target::Healthz, endpoint: Endpoint::Health },
     Route { path: "/-/ready", methods: &[Method::GET], target: Target::Ready, endpoint: Endpoint::Health },
     Route { path: "/-/check-up", methods: &[Method::GET], target: Target::CheckUp, endpoint: Endpoint::Health },
 ];
+
+const fn passthrough(
+    path: &'static str,
+    methods: &'static [Method],
+    operation: Operation,
+    endpoint: Endpoint,
+) -> Route {
+    Route { path, methods, target: Target::Passthrough(operation), endpoint }
+}
+
+/// One more segment follows: an authenticator's id.
+const AUTHENTICATOR: &str = "/mfa/authenticators/";
 
 /// Also every path below it: two tenants on one host have a `redirect_url` each (RFC 9700 §4.4.2).
 const CALLBACK: &str = "/callback";
@@ -113,7 +138,14 @@ pub enum NoRoute {
 pub fn find(path: &str, prefix: &str) -> Result<&'static Route, NoRoute> {
     let path = path.strip_prefix(prefix).ok_or(NoRoute::NotFound)?;
     let is_callback = path.strip_prefix(CALLBACK).is_some_and(|rest| rest.starts_with('/') && is_plain(rest));
-    let path = if is_callback { CALLBACK } else { path };
+    let is_authenticator = path.strip_prefix(AUTHENTICATOR).is_some_and(|id| !id.is_empty() && !id.contains('/'));
+    let path = match (is_callback, is_authenticator) {
+        (true, _) => CALLBACK,
+        (_, true) => AUTHENTICATOR,
+        // The row's own path has no id.
+        _ if path == AUTHENTICATOR => return Err(NoRoute::NotFound),
+        _ => path,
+    };
     ROUTES.iter().find(|route| route.path == path).ok_or(NoRoute::NotFound)
 }
 

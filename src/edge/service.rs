@@ -1,7 +1,6 @@
 //! The public service: from a request's head to its answer, with one access line and one duration
 //! sample whatever happens.
 
-use std::net::IpAddr;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -16,7 +15,7 @@ use super::endpoint;
 use super::error::Failure;
 use super::exchange::{Exchange, Observer};
 use super::reply::{self, Reply};
-use super::request::Facts;
+use super::request::{Facts, RequestError, Socket};
 use super::route::{self, Route, Target};
 use crate::flow::login::callback::CallbackError;
 use crate::flow::login::transaction::TransactionError;
@@ -64,14 +63,14 @@ pub(super) struct Incoming<'a> {
 
 impl PublicService {
     /// The answer to a request. Never fails: a failure is an answer.
-    pub async fn answer<B>(&self, request: Request<B>, peer: Option<IpAddr>) -> Reply
+    pub async fn answer<B>(&self, request: Request<B>, socket: Socket<'_>) -> Reply
     where
         B: Body<Data = Bytes>,
         B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
     {
         let (parts, body) = request.into_parts();
-        let mut exchange = self.observer.begin(&parts, peer, &self.options.trusted);
-        let result = self.route(&parts, body, peer, &mut exchange).await;
+        let mut exchange = self.observer.begin(&parts, socket.peer, &self.options.trusted);
+        let result = self.route(&parts, body, socket, &mut exchange).await;
         let mut reply = match result {
             Ok(reply) => reply,
             Err(failure) => {
@@ -93,7 +92,7 @@ impl PublicService {
         &self,
         parts: &Parts,
         body: B,
-        peer: Option<IpAddr>,
+        socket: Socket<'_>,
         exchange: &mut Exchange<'_>,
     ) -> Result<Reply, Failure>
     where
@@ -101,7 +100,7 @@ impl PublicService {
         B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
     {
         if parts.method == Method::OPTIONS {
-            return self.preflight(parts, peer, exchange);
+            return self.preflight(parts, socket, exchange);
         }
         let route: &Route =
             route::resolve(&parts.method, parts.uri.path(), &self.options.prefix).map_err(Failure::NoRoute)?;
@@ -112,7 +111,7 @@ impl PublicService {
             Target::CheckUp => return Ok(endpoint::health::check_up(self).await),
             _ => {}
         }
-        let facts = self.facts(parts, peer, exchange)?;
+        let facts = self.facts(parts, socket, exchange)?;
         let incoming = Incoming { service: self, parts, facts, registry: self.registry.load() };
         match route.target {
             Target::Token => endpoint::token::answer(&incoming, body, exchange).await,
@@ -126,6 +125,7 @@ impl PublicService {
             Target::Logout | Target::V2Logout | Target::OidcLogout => {
                 endpoint::logout::leave(&incoming, body, exchange, route.target).await
             }
+            Target::Passthrough(operation) => endpoint::passthrough::answer(&incoming, body, exchange, operation).await,
             Target::Discovery | Target::Keys => endpoint::discovery::answer(&incoming, exchange, route.target).await,
             Target::Healthz | Target::Ready | Target::CheckUp => Err(Failure::Internal),
         }
@@ -136,21 +136,23 @@ impl PublicService {
     fn facts<'a>(
         &self,
         parts: &'a Parts,
-        peer: Option<IpAddr>,
+        socket: Socket<'_>,
         exchange: &mut Exchange<'_>,
     ) -> Result<Facts<'a>, Failure> {
-        let facts = Facts::of(parts, peer, &self.options.trusted).map_err(|error| {
-            exchange.bad_host();
+        let facts = Facts::of(parts, socket, &self.options.trusted).map_err(|error| {
+            if error == RequestError::Host {
+                exchange.bad_host();
+            }
             Failure::Request(error)
         })?;
         exchange.facts(&facts);
         Ok(facts)
     }
 
-    fn preflight(&self, parts: &Parts, peer: Option<IpAddr>, exchange: &mut Exchange<'_>) -> Result<Reply, Failure> {
+    fn preflight(&self, parts: &Parts, socket: Socket<'_>, exchange: &mut Exchange<'_>) -> Result<Reply, Failure> {
         exchange.endpoint(Endpoint::Preflight);
         let route = route::find(parts.uri.path(), &self.options.prefix).map_err(Failure::NoRoute)?;
-        let facts = self.facts(parts, peer, exchange)?;
+        let facts = self.facts(parts, socket, exchange)?;
         let registry = self.registry.load();
         cors::preflight(&parts.headers, route, registry.clients_on(&facts.host).map(|(_, client)| &**client))
     }
@@ -211,7 +213,7 @@ impl Incoming<'_> {
     pub(super) fn cookie_transport(&self) -> Transport {
         let name = self.facts.host.name();
         let is_loopback = name == "localhost" || name.ends_with(".localhost") || name == "127.0.0.1" || name == "[::1]";
-        if self.service.options.plain_cookies_on_loopback && is_loopback {
+        if self.service.options.plain_cookies_on_loopback && is_loopback && self.facts.is_https != Some(true) {
             Transport::PlainLoopback
         } else {
             Transport::Secure

@@ -41,6 +41,19 @@ impl Arrival {
         }
     }
 
+    /// The same with another query.
+    pub(super) fn with_query(&self, query: String) -> Self {
+        Self {
+            method: self.method.clone(),
+            path: self.path.clone(),
+            query,
+            headers: self.headers.clone(),
+            peer: self.peer,
+            form: Form::default(),
+            body: Bytes::new(),
+        }
+    }
+
     /// A header that is text.
     pub(super) fn header(&self, name: &str) -> Option<&str> {
         self.headers.get(name)?.to_str().ok()
@@ -98,6 +111,11 @@ impl Form {
     /// What is wrong with the body as a whole.
     pub(super) fn fault(&self) -> Option<&'static str> {
         self.fault
+    }
+
+    /// All of them, in the order sent.
+    pub(super) fn members(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.members.iter().map(|(name, value)| (name.as_str(), value.as_str()))
     }
 
     /// The member of this name, unless it is empty.

@@ -27,13 +27,31 @@ pub enum EndpointName {
     Logout,
     /// `/oidc/logout`.
     OidcLogout,
+    /// `POST /oauth/device/code`.
+    DeviceCode,
+    /// `/activate`, the page of a device's user.
+    Activate,
+    /// `POST /oauth/par`.
+    Par,
+    /// `POST /passwordless/start`.
+    PasswordlessStart,
+    /// `POST /dbconnections/signup`.
+    Signup,
+    /// `POST /dbconnections/change_password`.
+    ChangePassword,
+    /// `POST /mfa/associate`.
+    MfaAssociate,
+    /// `POST /mfa/challenge`.
+    MfaChallenge,
+    /// `/mfa/authenticators` and `/mfa/authenticators/{id}`.
+    MfaAuthenticators,
     /// Everything else below the tenant, answered with 404.
     Unknown,
 }
 
 impl EndpointName {
     /// All of them.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 19] = [
         Self::Authorize,
         Self::Login,
         Self::Token,
@@ -43,6 +61,15 @@ impl EndpointName {
         Self::Discovery,
         Self::Logout,
         Self::OidcLogout,
+        Self::DeviceCode,
+        Self::Activate,
+        Self::Par,
+        Self::PasswordlessStart,
+        Self::Signup,
+        Self::ChangePassword,
+        Self::MfaAssociate,
+        Self::MfaChallenge,
+        Self::MfaAuthenticators,
         Self::Unknown,
     ];
 
@@ -58,6 +85,15 @@ impl EndpointName {
             Self::Discovery => "discovery",
             Self::Logout => "logout",
             Self::OidcLogout => "oidc_logout",
+            Self::DeviceCode => "device_code",
+            Self::Activate => "activate",
+            Self::Par => "par",
+            Self::PasswordlessStart => "passwordless_start",
+            Self::Signup => "signup",
+            Self::ChangePassword => "change_password",
+            Self::MfaAssociate => "mfa_associate",
+            Self::MfaChallenge => "mfa_challenge",
+            Self::MfaAuthenticators => "mfa_authenticators",
             Self::Unknown => "unknown",
         }
     }
@@ -79,6 +115,16 @@ impl EndpointName {
             "/.well-known/openid-configuration" | "/.well-known/oauth-authorization-server" => Self::Discovery,
             "/v2/logout" => Self::Logout,
             "/oidc/logout" => Self::OidcLogout,
+            "/oauth/device/code" => Self::DeviceCode,
+            "/activate" => Self::Activate,
+            "/oauth/par" => Self::Par,
+            "/passwordless/start" => Self::PasswordlessStart,
+            "/dbconnections/signup" => Self::Signup,
+            "/dbconnections/change_password" => Self::ChangePassword,
+            "/mfa/associate" => Self::MfaAssociate,
+            "/mfa/challenge" => Self::MfaChallenge,
+            "/mfa/authenticators" => Self::MfaAuthenticators,
+            _ if path.starts_with("/mfa/authenticators/") => Self::MfaAuthenticators,
             _ => Self::Unknown,
         }
     }

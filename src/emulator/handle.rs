@@ -138,6 +138,22 @@ impl TenantHandle {
         self.0.failed_logins.unblock(identifier);
     }
 
+    /// The user of this e-mail says yes to the device that shows this code.
+    pub fn confirm_device(&self, user_code: &str, email: &str) -> bool {
+        let subject = self.0.settings().users.subject_of(email);
+        subject.is_some_and(|subject| self.0.pending.confirm_device(user_code, &subject))
+    }
+
+    /// The one-time password that was sent last to an e-mail address or a phone number.
+    pub fn last_one_time_password(&self, to: &str) -> Option<String> {
+        self.0.pending.password(to)
+    }
+
+    /// The user says yes to the message of a second channel.
+    pub fn confirm_oob(&self, oob_code: &str) -> bool {
+        self.0.pending.confirm_channel(oob_code)
+    }
+
     /// Makes a token for an attack. May make keys: not for an async thread.
     pub fn mint(&self, spec: &MintSpec) -> String {
         mint::mint(&self.0, spec)

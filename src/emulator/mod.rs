@@ -19,11 +19,13 @@ mod control;
 mod endpoints;
 mod faults;
 mod handle;
+mod issue;
 mod keys;
 mod limits;
 mod logins;
 mod mint;
 mod page;
+mod pending;
 mod refresh_tokens;
 mod serve;
 mod tenant;
@@ -53,6 +55,7 @@ pub use world::{RotationMode, World, WorldTenant, WorldUrl, sample_secret};
 
 use crate::base::clock::Clock;
 use crate::base::random::Random;
+use crate::server::tls::Certificates;
 use keys::KeyPool;
 use tenant::{Environment, TenantState};
 
@@ -65,6 +68,8 @@ pub struct EmulatorOptions {
     pub clock: Arc<dyn Clock>,
     /// Token and key ids.
     pub random: Arc<dyn Random>,
+    /// Where TLS ends here: `emulator --tls-cert`.
+    pub certificates: Option<Arc<Certificates>>,
     /// Tenants that are there from the start.
     pub world: World,
 }
@@ -96,10 +101,11 @@ const MOST_TENANTS: usize = 200_000;
 impl Emulator {
     /// Binds and serves until `stop`.
     pub async fn start(options: EmulatorOptions, tasks: &TaskTracker, stop: CancellationToken) -> io::Result<Self> {
-        let EmulatorOptions { listen, clock, random, world } = options;
+        let EmulatorOptions { listen, clock, random, certificates, world } = options;
         let listener = TcpListener::bind(listen).await?;
         let address = listener.local_addr()?;
-        let environment = Environment { base: format!("http://{address}"), clock, random };
+        let scheme = if certificates.is_some() { "https" } else { "http" };
+        let environment = Environment { base: format!("{scheme}://{address}"), clock, random };
         let world = world.tenants.into_iter().map(|tenant| (tenant.name.clone(), tenant)).collect();
         let tenants = Arc::new(Tenants {
             environment,
@@ -107,7 +113,7 @@ impl Emulator {
             world: Mutex::new(world),
             states: Mutex::default(),
         });
-        serve::spawn(listener, Arc::clone(&tenants), tasks, stop);
+        serve::spawn(listener, certificates, Arc::clone(&tenants), (tasks, stop));
         Ok(Self { address, tenants })
     }
 
@@ -116,7 +122,7 @@ impl Emulator {
         self.address
     }
 
-    /// `http://127.0.0.1:PORT`.
+    /// `http://127.0.0.1:PORT`, or `https://…` with certificates.
     pub fn base(&self) -> String {
         self.tenants.environment.base.clone()
     }

@@ -6,6 +6,7 @@ use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::{Request, Response};
@@ -14,6 +15,7 @@ use hyper::body::{Body, Frame, Incoming, SizeHint};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -24,12 +26,21 @@ use super::calls::EndpointName;
 use super::faults::{Cut, Fault};
 use super::tenant::TenantState;
 use super::{Tenants, control, endpoints};
+use crate::server::tls::Certificates;
 
 /// Auth0 takes a megabyte; the emulator no more than a test sends.
 const BODY_CAP: usize = 1024 * 1024;
 
+/// Who does not finish a handshake by then is dropped.
+const HANDSHAKE_WITHIN: Duration = Duration::from_secs(10);
+
 /// Serves until `stop`.
-pub(super) fn spawn(listener: TcpListener, tenants: Arc<Tenants>, tasks: &TaskTracker, stop: CancellationToken) {
+pub(super) fn spawn(
+    listener: TcpListener,
+    certificates: Option<Arc<Certificates>>,
+    tenants: Arc<Tenants>,
+    (tasks, stop): (&TaskTracker, CancellationToken),
+) {
     let connections = tasks.clone();
     tasks.spawn(async move {
         loop {
@@ -39,10 +50,10 @@ pub(super) fn spawn(listener: TcpListener, tenants: Arc<Tenants>, tasks: &TaskTr
             };
             // An accept that failed is the other side's; the next may succeed.
             let Ok((socket, peer)) = accepted else { continue };
-            let (tenants, stop) = (Arc::clone(&tenants), stop.clone());
+            let (certificates, tenants, stop) = (certificates.clone(), Arc::clone(&tenants), stop.clone());
             connections.spawn(async move {
                 tokio::select! {
-                    () = connection(socket, peer.ip(), tenants) => {}
+                    () = secure(socket, certificates, peer.ip(), tenants) => {}
                     () = stop.cancelled() => {}
                 }
             });
@@ -50,8 +61,23 @@ pub(super) fn spawn(listener: TcpListener, tenants: Arc<Tenants>, tasks: &TaskTr
     });
 }
 
-async fn connection(socket: TcpStream, peer: IpAddr, tenants: Arc<Tenants>) {
+async fn secure(socket: TcpStream, certificates: Option<Arc<Certificates>>, peer: IpAddr, tenants: Arc<Tenants>) {
     let _ = socket.set_nodelay(true);
+    match certificates {
+        None => connection(socket, peer, tenants).await,
+        // A handshake that failed is its caller's matter.
+        Some(certificates) => {
+            if let Ok((socket, _)) = certificates.accept(socket, HANDSHAKE_WITHIN).await {
+                connection(socket, peer, tenants).await;
+            }
+        }
+    }
+}
+
+async fn connection<I>(socket: I, peer: IpAddr, tenants: Arc<Tenants>)
+where
+    I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
     let service = service_fn(move |request: Request<Incoming>| {
         let tenants = Arc::clone(&tenants);
         async move { answer(&tenants, request, peer).await }

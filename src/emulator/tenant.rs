@@ -10,6 +10,7 @@ use super::faults::Faults;
 use super::keys::{KeyRing, KeySource, Keys};
 use super::limits::{BRUTE_FORCE_THRESHOLD, Buckets, FailedLogins, Moment, RateLimit, RateReading};
 use super::logins::Logins;
+use super::pending::Pending;
 use super::refresh_tokens::RefreshTokens;
 use super::tokens::OpaqueTokens;
 use super::users::Users;
@@ -35,6 +36,8 @@ pub(super) struct TenantState {
     pub(super) refresh_tokens: RefreshTokens,
     /// Its logins by browser.
     pub(super) logins: Logins,
+    /// What it waits for.
+    pub(super) pending: Pending,
     /// Its brute-force counter.
     pub(super) failed_logins: FailedLogins,
     /// Its counters.
@@ -122,6 +125,7 @@ impl TenantState {
             keys: Keys::new(source, random.clone()),
             refresh_tokens: RefreshTokens::new(random.clone()),
             logins: Logins::default(),
+            pending: Pending::default(),
             failed_logins: FailedLogins::default(),
             calls: Calls::default(),
             faults: Faults::default(),

@@ -29,6 +29,7 @@ impl World {
     async fn start() -> Self {
         let clock = Arc::new(ManualClock::default());
         let options = EmulatorOptions {
+            certificates: None,
             listen: ([127, 0, 0, 1], 0).into(),
             clock: Arc::clone(&clock) as Arc<dyn Clock>,
             random: Arc::new(SystemRandom),

@@ -52,6 +52,11 @@ impl Users {
         self.by_subject.get(subject).cloned()
     }
 
+    /// The `sub` of one who has this e-mail.
+    pub(super) fn subject_of(&self, email: &str) -> Option<String> {
+        self.subjects_of(email).into_iter().next()
+    }
+
     /// Blocks or unblocks whoever has this `sub` or e-mail; says how many that were.
     pub(super) fn set_blocked(&mut self, user: &str, blocked: bool) -> usize {
         let subjects = self.subjects_of(user);

@@ -228,7 +228,7 @@ impl WorldTenant {
         Self {
             strangers: Strangers::Welcome,
             users: vec![WorldUser::new(name, DIRECTORY, &format!("user@{name}.example"), "Passw0rd-1")],
-            connections: vec![directory.clone()],
+            connections: vec![directory.clone(), "email".to_owned(), "sms".to_owned()],
             default_directory: Some(directory),
             ..Self::empty(name)
         }
@@ -242,7 +242,14 @@ impl WorldClient {
         Self {
             id: id.to_owned(),
             credential: ClientCredential::Secrets(vec![Secret::new(sample_secret(tenant, id))]),
-            grants: vec![GrantType::AuthorizationCode, GrantType::RefreshToken, GrantType::Password],
+            grants: vec![
+                GrantType::AuthorizationCode,
+                GrantType::RefreshToken,
+                GrantType::Password,
+                GrantType::MfaOtp,
+                GrantType::MfaOob,
+                GrantType::MfaRecoveryCode,
+            ],
             rotation: RotationMode::Reusable,
             trusts_forwarded_for: true,
             connections: Vec::new(),

@@ -9,6 +9,7 @@ pub mod environment;
 pub mod id_token;
 pub mod login;
 pub mod logout;
+pub mod passthrough;
 pub mod policy;
 pub mod refresh;
 pub mod return_url;
@@ -39,6 +40,7 @@ use crate::tenant::model::{Client, Tenant};
 // What a flow's errors and answers are made of. The edge knows these names from here and nowhere else:
 // it reaches Auth0, caches and stores only through a flow.
 pub use crate::auth0::error::{Blame, UpstreamError};
+pub use crate::auth0::relay::{Media, RelayAnswer};
 pub use crate::auth0::token::Refusal;
 pub use crate::cache::discovery::DiscoveryError;
 pub use crate::cache::keyset::KeysError;

@@ -3,6 +3,7 @@
 
 use super::Call;
 use crate::base::id::ConnectionName;
+use crate::base::secret::Secret;
 use crate::oauth::scope::Scopes;
 use crate::tenant::connection::{self, ConnectionError};
 use crate::tenant::model::Client;
@@ -34,6 +35,14 @@ pub enum PolicyError {
         /// The ones to choose from.
         allowed: Vec<ConnectionName>,
     },
+}
+
+/// Whether the caller may use the client: where `callers` says so, it shows a secret of theirs.
+pub(super) fn caller(client: &Client, secret: Option<&Secret>) -> Result<(), ()> {
+    match &client.callers {
+        Some(ring) if !secret.is_some_and(|secret| ring.accepts(secret.expose())) => Err(()),
+        _ => Ok(()),
+    }
 }
 
 /// Whether a login answers with a session. A cookie client gives tokens only where its file says so.

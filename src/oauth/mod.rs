@@ -7,6 +7,7 @@ pub mod error;
 pub mod grant;
 pub mod parameters;
 pub mod pkce;
+pub mod relayed;
 pub mod reply;
 pub mod request;
 pub mod scope;

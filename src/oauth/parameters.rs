@@ -4,6 +4,7 @@ use std::fmt;
 
 use serde::Deserialize;
 use serde::de::{Deserializer, Error as _, MapAccess, Visitor};
+use serde_json::{Map, Value};
 use zeroize::Zeroize;
 
 use crate::base::secret::Secret;
@@ -48,11 +49,11 @@ impl Parameters {
         let mut parameters = Self::default();
         for (name, value) in members.0 {
             match value {
-                serde_json::Value::Null => {}
-                serde_json::Value::String(text) => parameters.insert(name, text)?,
-                serde_json::Value::Number(number) => parameters.insert(name, number.to_string())?,
-                serde_json::Value::Bool(truth) => parameters.insert(name, truth.to_string())?,
-                serde_json::Value::Array(_) | serde_json::Value::Object(_) => return Err(ParametersError::NotText),
+                Value::Null => {}
+                Value::String(text) => parameters.insert(name, text)?,
+                Value::Number(number) => parameters.insert(name, number.to_string())?,
+                Value::Bool(truth) => parameters.insert(name, truth.to_string())?,
+                Value::Array(_) | Value::Object(_) => return Err(ParametersError::NotText),
             }
         }
         Ok(parameters)
@@ -75,6 +76,11 @@ impl Parameters {
         self.0.iter().find(|(have, value)| have == name && !value.is_empty()).map(|(_, value)| value.as_str())
     }
 
+    /// All of them, as texts.
+    pub fn into_object(mut self) -> Map<String, Value> {
+        std::mem::take(&mut self.0).into_iter().map(|(name, value)| (name, Value::String(value))).collect()
+    }
+
     /// Whether it is there, also without a value.
     pub fn has(&self, name: &str) -> bool {
         self.0.iter().any(|(have, _)| have == name)
@@ -92,6 +98,21 @@ impl Parameters {
     }
 }
 
+/// A JSON object whose members may be of any kind; a name twice is refused.
+pub fn object(bytes: &[u8]) -> Result<Map<String, Value>, ParametersError> {
+    let members: Members = serde_json::from_slice(bytes).map_err(|_| ParametersError::NotAnObject)?;
+    if members.0.len() > MOST {
+        return Err(ParametersError::TooMany);
+    }
+    let mut object = Map::new();
+    for (name, value) in members.0 {
+        if object.insert(name, value).is_some() {
+            return Err(ParametersError::Repeated);
+        }
+    }
+    Ok(object)
+}
+
 impl Drop for Parameters {
     fn drop(&mut self) {
         self.0.iter_mut().for_each(|(_, value)| value.zeroize());
@@ -105,7 +126,7 @@ impl fmt::Debug for Parameters {
 }
 
 /// A JSON object that keeps a repeated member, which `serde_json`'s own map would fold.
-struct Members(Vec<(String, serde_json::Value)>);
+struct Members(Vec<(String, Value)>);
 
 impl<'de> Deserialize<'de> for Members {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {

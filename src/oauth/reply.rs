@@ -20,6 +20,12 @@ pub struct TokenReply<'a> {
     pub expires_in: u64,
     /// `Bearer`.
     pub token_type: &'a str,
+    /// A fresh recovery code, where the last was used.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub recovery_code: Option<&'a str>,
+    /// RFC 8693 §2.2.1.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub issued_token_type: Option<&'a str>,
 }
 
 /// The same in the original service's names, without scope and type.
@@ -36,6 +42,12 @@ pub struct CamelCaseTokenReply<'a> {
     pub id_token: Option<&'a str>,
     /// When the access token ends, RFC 3339.
     pub expire_at: String,
+    /// A fresh recovery code, where the last was used.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub recovery_code: Option<&'a str>,
+    /// RFC 8693 §2.2.1.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub issued_token_type: Option<&'a str>,
 }
 
 /// A login's answer where a session was opened.
@@ -44,6 +56,9 @@ pub struct SessionReply<'a> {
     /// The cookie's value; absent with `expose_sid: false`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cookie_sid: Option<&'a str>,
+    /// A fresh recovery code, where the last was used: it is the user's to keep, and nowhere else.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub recovery_code: Option<&'a str>,
 }
 
 /// The answer to a refresh by session cookie.

@@ -5,6 +5,7 @@
 
 use super::grant::{GrantType, PASSWORD_REALM};
 use super::parameters::Parameters;
+use super::relayed::RelayedRequest;
 use super::scope::Scopes;
 use crate::base::secret::Secret;
 
@@ -53,6 +54,8 @@ pub enum GrantRequest {
     AuthorizationCode(CodeRequest),
     /// RFC 6749 §4.4.
     ClientCredentials,
+    /// A row of the table of relayed grants.
+    Relayed(RelayedRequest),
 }
 
 /// The end of a login in a browser.
@@ -91,12 +94,10 @@ impl TokenRequest {
             GrantType::Password => GrantRequest::Password(PasswordRequest::parse(parameters, wire == PASSWORD_REALM)?),
             GrantType::RefreshToken => Self::refresh_token(parameters)?,
             GrantType::ClientCredentials => GrantRequest::ClientCredentials,
-            GrantType::DeviceCode
-            | GrantType::PasswordlessOtp
-            | GrantType::MfaOtp
-            | GrantType::MfaOob
-            | GrantType::MfaRecoveryCode
-            | GrantType::TokenExchange => return Err(TokenRequestError::UnknownGrantType),
+            relayed => {
+                let request = RelayedRequest::parse(relayed, parameters).ok_or(TokenRequestError::UnknownGrantType)?;
+                GrantRequest::Relayed(request.map_err(TokenRequestError::Missing)?)
+            }
         };
         Ok(Self { scope: scope(parameters)?, audience: parameters.take("audience"), grant })
     }
@@ -121,6 +122,7 @@ impl GrantRequest {
             Self::RefreshToken { .. } => GrantType::RefreshToken,
             Self::AuthorizationCode(_) => GrantType::AuthorizationCode,
             Self::ClientCredentials => GrantType::ClientCredentials,
+            Self::Relayed(request) => request.grant.grant,
         }
     }
 }

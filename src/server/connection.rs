@@ -21,6 +21,7 @@ use tokio_util::task::TaskTracker;
 use super::activity::{Activity, ObservedSocket, Overdue, Patience, Watchdog};
 use super::isolate::Isolated;
 use super::shutdown::Shutdown;
+use super::tls::CertificateNames;
 
 /// An error of any kind.
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
@@ -39,7 +40,7 @@ const MAX_BROKEN_STREAMS: usize = 1024;
 const GOODBYE: Duration = Duration::from_secs(2);
 
 /// Who is at the other end of the socket. Every request carries it as an extension.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ConnectionInfo {
     /// The socket's other end, which may be a proxy.
     pub peer: Peer,
@@ -57,12 +58,12 @@ pub enum Peer {
 }
 
 /// How bytes come.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Transport {
     /// As they are.
     Plain,
-    /// Over TLS that ends here.
-    Tls,
+    /// Over TLS that ends here, by a certificate that covers these hosts.
+    Tls(Arc<CertificateNames>),
 }
 
 /// What a connection may take.
@@ -119,6 +120,19 @@ impl<S: HttpService> Connections<S> {
     pub(super) fn new(service: S, options: ConnectionOptions, shutdown: Shutdown) -> Self {
         let patience = Patience { head: options.header_timeout, idle: options.idle_timeout, goodbye: GOODBYE };
         Self { service, builder: builder(shutdown.tracker()), patience, shutdown }
+    }
+
+    /// How long a request's head, and a handshake before it, may take.
+    pub(super) fn head_timeout(&self) -> Duration {
+        self.patience.head
+    }
+
+    /// Does something, unless the process ends first.
+    pub(super) async fn unless_ended<T>(&self, work: impl Future<Output = T>) -> Option<T> {
+        tokio::select! {
+            done = work => Some(done),
+            () = self.shutdown.ended().cancelled() => None,
+        }
     }
 
     /// Serves one connection to its end, or to the end of the process.

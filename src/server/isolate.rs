@@ -42,7 +42,7 @@ where
             // hyper counts the lines of HTTP/1 alone.
             return Box::pin(async { Ok(refusal(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE)) });
         }
-        request.extensions_mut().insert(self.connection);
+        request.extensions_mut().insert(self.connection.clone());
         let called = catch_unwind(AssertUnwindSafe(|| self.service.call(request)));
         Box::pin(async move {
             let answered = match called {

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use socket2::{Domain, Protocol, SockRef, Socket, TcpKeepalive, Type};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream, lookup_host};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, sleep};
@@ -15,6 +16,7 @@ use tokio::time::{Instant, sleep};
 use super::address::ListenAddr;
 use super::connection::{ConnectionInfo, ConnectionOptions, Connections, HttpService, Peer, Transport};
 use super::shutdown::Shutdown;
+use super::tls::Certificates;
 use crate::telemetry::metrics::Metrics;
 
 /// Connections that the kernel keeps for us while we are busy.
@@ -111,6 +113,8 @@ pub struct ServerContext {
     pub connection: ConnectionOptions,
     /// Connections at once on this listener; the next one waits in the kernel's queue.
     pub max_connections: usize,
+    /// Where TLS ends here, the certificates; else bytes are taken as they are.
+    pub tls: Option<Arc<Certificates>>,
     /// Counts connections.
     pub metrics: Arc<Metrics>,
     /// When to stop; connections run on its tracker.
@@ -119,7 +123,7 @@ pub struct ServerContext {
 
 /// Accepts and serves until the shutdown closes listeners. Connections go on after that, on the tracker.
 pub async fn serve<S: HttpService>(listener: Listener, service: S, context: ServerContext) {
-    let ServerContext { connection, max_connections, metrics, shutdown } = context;
+    let ServerContext { connection, max_connections, tls, metrics, shutdown } = context;
     let connections = Arc::new(Connections::new(service, connection, shutdown.clone()));
     let places = Arc::new(Semaphore::new(max_connections.min(Semaphore::MAX_PERMITS)));
     let closing = shutdown.closing().clone();
@@ -132,9 +136,9 @@ pub async fn serve<S: HttpService>(listener: Listener, service: S, context: Serv
                 Ok(accepted) => {
                     back_off = BACK_OFF.0;
                     let guard = ConnectionGuard::new(place, metrics.clone());
-                    let connections = connections.clone();
+                    let (connections, tls) = (connections.clone(), tls.clone());
                     shutdown.tracker().spawn(async move {
-                        serve_accepted(&connections, accepted).await;
+                        serve_accepted(&connections, tls.as_deref(), accepted).await;
                         drop(guard);
                     });
                 }
@@ -153,19 +157,35 @@ pub async fn serve<S: HttpService>(listener: Listener, service: S, context: Serv
     }
 }
 
-async fn serve_accepted<S: HttpService>(connections: &Connections<S>, accepted: Accepted) {
+async fn serve_accepted<S: HttpService>(connections: &Connections<S>, tls: Option<&Certificates>, accepted: Accepted) {
     match accepted {
         Accepted::Tcp(stream, peer) => {
             // Neither is worth a connection: a socket that is gone already shows it at the first read.
             let _ = stream.set_nodelay(true);
             let _ = SockRef::from(&stream).set_tcp_keepalive(&TcpKeepalive::new().with_time(KEEP_ALIVE));
-            let info = ConnectionInfo { peer: Peer::Inet(peer), transport: Transport::Plain };
-            connections.serve(stream, info).await;
+            secure(connections, tls, stream, Peer::Inet(peer)).await;
         }
-        Accepted::Unix(stream) => {
-            let info = ConnectionInfo { peer: Peer::Unix, transport: Transport::Plain };
-            connections.serve(stream, info).await;
+        Accepted::Unix(stream) => secure(connections, tls, stream, Peer::Unix).await,
+    }
+}
+
+/// Serves the connection, after its handshake where there is one.
+async fn secure<S, I>(connections: &Connections<S>, tls: Option<&Certificates>, socket: I, peer: Peer)
+where
+    S: HttpService,
+    I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let Some(tls) = tls else {
+        return connections.serve(socket, ConnectionInfo { peer, transport: Transport::Plain }).await;
+    };
+    let handshake = connections.unless_ended(tls.accept(socket, connections.head_timeout()));
+    match handshake.await {
+        Some(Ok((stream, names))) => {
+            connections.serve(stream, ConnectionInfo { peer, transport: Transport::Tls(names) }).await;
         }
+        // Scanners do this all day.
+        Some(Err(error)) => tracing::debug!(%error, "a TLS handshake failed"),
+        None => {}
     }
 }
 

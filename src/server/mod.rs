@@ -8,6 +8,7 @@ pub mod connection;
 pub mod listener;
 pub mod notify;
 pub mod shutdown;
+pub mod tls;
 
 mod activity;
 mod address;

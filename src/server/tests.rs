@@ -24,6 +24,7 @@ use tokio::time::timeout;
 use super::connection::{BoxError, ConnectionInfo, ConnectionOptions, Peer};
 use super::listener::{BindError, Listener, ServerContext, serve};
 use super::shutdown::{Outcome, Phase, Shutdown, ShutdownTimes, Signals};
+use super::tls::{CertificateFiles, Certificates};
 use crate::telemetry::metrics::Metrics;
 
 /// No test waits that long: it is what stands for "never".
@@ -50,6 +51,7 @@ struct Server {
 struct Setup {
     connection: ConnectionOptions,
     max_connections: usize,
+    tls: Option<Arc<Certificates>>,
     times: ShutdownTimes,
 }
 
@@ -58,6 +60,7 @@ impl Default for Setup {
         Self {
             connection: ConnectionOptions { header_timeout: NEVER, idle_timeout: NEVER },
             max_connections: 100,
+            tls: None,
             times: ShutdownTimes { delay: Duration::ZERO, grace: NEVER },
         }
     }
@@ -72,6 +75,7 @@ impl Server {
         let (gate, arrived) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
         let given_up = Arc::new(AtomicBool::new(false));
         let context = ServerContext {
+            tls: setup.tls,
             connection: setup.connection,
             max_connections: setup.max_connections,
             metrics: metrics.clone(),
@@ -122,7 +126,7 @@ async fn answer(
     arrived: Arc<Notify>,
     given_up: Arc<AtomicBool>,
 ) -> Result<Response<Full<Bytes>>, BoxError> {
-    let connection = *request.extensions().get::<ConnectionInfo>().expect("every request carries it");
+    let connection = request.extensions().get::<ConnectionInfo>().expect("every request carries it");
     let body = match request.uri().path() {
         "/wait" => {
             let mut guard = GivenUp { flag: given_up, done: false };

@@ -75,6 +75,11 @@ impl Metrics {
         self.labelled.store(Arc::new(now));
     }
 
+    /// `tls_certificate_not_after_seconds`, unix seconds.
+    pub fn certificate_not_after(&self, seconds: i64) {
+        self.families.certificate_not_after.with_label_values::<&str>(&[]).set(seconds);
+    }
+
     /// `tenant_info{tenant,label_*}`: the file's labels, for joins. Called at a reload; shown for the tenants
     /// that have a label of their own.
     pub fn set_tenant_info(&self, tenant: &TenantName, labels: &[(Box<str>, Box<str>)]) {

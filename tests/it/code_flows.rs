@@ -6,7 +6,7 @@ use auth0_gateway::base::random::SystemRandom;
 use auth0_gateway::emulator::EndpointName;
 use auth0_gateway::oauth::pkce;
 
-use crate::support::{Answer, Visitor, World, WorldOptions};
+use crate::support::{Answer, Visitor, World, WorldOptions, eventually};
 
 const APP: &str = "app.acme.localhost";
 const TEST: &str = "test.acme.localhost";
@@ -240,4 +240,36 @@ async fn a_client_that_this_replica_knows_otherwise_is_refused_and_its_login_sta
     world.write("acme.yaml", &original);
     assert_eq!(world.reload().await.status, 200);
     assert_eq!(come_back(&world, APP, &landed, &begun.cookie).await.status, 302, "the login is still good");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn session_keys_are_rotated_while_visitors_are_at_auth0s_page() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("keys");
+    let key = |byte: u8| base64::Engine::encode(&base64::engine::general_purpose::STANDARD, [byte; 32]);
+    let write = |keys: &[u8]| {
+        let text: Vec<String> = keys.iter().map(|byte| key(*byte)).collect();
+        std::fs::write(folder.path().join(".tmp"), text.join("\n")).unwrap();
+        std::fs::rename(folder.path().join(".tmp"), &file).unwrap();
+    };
+    write(&[1]);
+    let flags = vec!["--session-keys", file.to_str().unwrap()];
+    let world = World::with(WorldOptions { files: vec![("shop.yaml", SHOP.to_owned())], flags, as_dev: false }).await;
+    // The first four bytes after the version tell the key.
+    let sealed_by = async || signed_in(&world, "state=s").await.0.cookie.split_once('=').unwrap().1[..6].to_owned();
+    let (old, landed) = signed_in(&world, "state=s").await;
+    let first = sealed_by().await;
+    write(&[2, 1]);
+    eventually("the new key seals", async || sealed_by().await != first).await;
+    assert_eq!(post_code(&world, &landed, Some(&old.cookie)).await.status, 200, "the old key still opens");
+    let (old, landed) = signed_in(&world, "state=s").await;
+    let second = sealed_by().await;
+    std::fs::remove_file(&file).unwrap();
+    std::fs::write(folder.path().join("beside"), "").unwrap();
+    assert_eq!(post_code(&world, &landed, Some(&old.cookie)).await.status, 200, "a file that vanished changes nothing");
+    let (old, landed) = signed_in(&world, "state=s").await;
+    write(&[3]);
+    eventually("the third key seals", async || sealed_by().await != second).await;
+    let refused = post_code(&world, &landed, Some(&old.cookie)).await;
+    assert_eq!(refused.outcome(), (403, "invalid_grant".to_owned()), "no key of the ring opens it");
 }

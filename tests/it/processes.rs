@@ -130,6 +130,34 @@ fn serve_refuses_what_it_cannot_serve_with_78() {
     std::fs::write(folder.path().join("acme.yaml"), "hosts: [").unwrap();
     assert!(check(&["serve", "--tenants", path], 78).contains("--min-valid"));
     check(&["serve", "--tenants", path, "--sessions", "redis://127.0.0.1"], 78);
+    let said = check(&["serve", "--tenants", "tenants.d", "--min-valid", "0", "--tls-cert", "/nonexistent/a.crt"], 78);
+    assert!(said.contains("each certificate has its key"), "{said}");
+    let pair = ["--tls-cert", "/nonexistent/a.crt", "--tls-key", "/nonexistent/a.key"];
+    let said = check(&[&["serve", "--tenants", "tenants.d", "--min-valid", "0"], &pair[..]].concat(), 78);
+    assert!(said.contains("/nonexistent/a.crt cannot be read"), "{said}");
+    let file = |name: &str, text: &str| {
+        std::fs::write(folder.path().join(name), text).unwrap();
+        folder.path().join(name).to_str().unwrap().to_owned()
+    };
+    let made = |name: &str| {
+        let key = rcgen::KeyPair::generate().unwrap();
+        let parameters = rcgen::CertificateParams::new(vec![name.to_owned()]).unwrap();
+        (parameters.self_signed(&key).unwrap().pem(), key.serialize_pem())
+    };
+    let ((certificate, key), (_, other_key)) = (made("a.example"), made("a.example"));
+    let (empty, certificate) = (file("empty.pem", ""), file("a.crt", &certificate));
+    let (key, other_key) = (file("a.key", &key), file("other.key", &other_key));
+    for (certificate, key, told) in [
+        (&certificate, &other_key, "are no pair: the key must be"),
+        (&empty, &key, "holds no certificate: it must be PEM"),
+        (&certificate, &empty, "holds no private key: it must be PEM"),
+    ] {
+        let pair = ["--tls-cert", certificate, "--tls-key", key];
+        let said = check(&[&["serve", "--tenants", "tenants.d", "--min-valid", "0"], &pair[..]].concat(), 78);
+        assert!(said.contains(told) && !said.contains("PRIVATE KEY"), "{said}");
+        let said = check(&[&["emulator", "--listen", "127.0.0.1:0"], &pair[..]].concat(), 78);
+        assert!(said.contains(told), "{said}");
+    }
     check(&["dev", "--listen", "0.0.0.0:0"], 78);
     check(&["emulator", "--listen", "0.0.0.0:0"], 78);
     check(&["healthcheck", "--ops-listen", "127.0.0.1:9"], 1);

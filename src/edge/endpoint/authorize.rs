@@ -16,6 +16,9 @@ use crate::oauth::authorize::AuthorizationRequest;
 pub(in super::super) fn answer(incoming: &Incoming<'_>, exchange: &mut Exchange<'_>) -> Result<Reply, Failure> {
     let mut query = query(incoming).map_err(|error| Failure::Body(BodyError::Parameters(error)))?;
     let call = incoming.call(query.take("client_id").as_deref(), exchange)?;
+    if let Some(page) = query.peek("request_uri").and_then(|uri| authorize::pushed(&call, uri)) {
+        return reply::found(&page);
+    }
     let request = AuthorizationRequest::parse(&mut query).map_err(Failure::AuthorizationRequest)?;
     let extra = call.client.extra_params.iter();
     let extra = extra.filter_map(|name| query.take(name).map(|value| (&**name, value))).collect();

@@ -5,6 +5,7 @@ pub(super) mod callback;
 pub(super) mod discovery;
 pub(super) mod health;
 pub(super) mod logout;
+pub(super) mod passthrough;
 pub(super) mod refresh;
 pub(super) mod token;
 pub(super) mod userinfo;

@@ -14,10 +14,10 @@ use super::super::service::Incoming;
 use super::super::transaction_cookie;
 use super::{refuse_cross_site, session_cookie};
 use crate::base::secret::Secret;
+use crate::flow::Call;
 use crate::flow::login::transaction::cookie_name;
 use crate::flow::session::after;
-use crate::flow::token::{self, Answer, Caller, Tokens};
-use crate::flow::{Call, SessionId};
+use crate::flow::token::{self, Answer, Caller, Opened, Tokens};
 use crate::oauth::parameters::Parameters;
 use crate::oauth::reply::{CamelCaseTokenReply, SessionReply, TokenReply};
 use crate::oauth::request::{GrantRequest, TokenRequest};
@@ -55,7 +55,7 @@ where
     let finished = token::run(&incoming.service.services, &call, request, caller).await.map_err(Failure::Token)?;
     let mut reply = match finished.answer {
         Answer::Tokens(tokens) => self::tokens(&call, &tokens),
-        Answer::Session(id) => session(incoming, &call, &id),
+        Answer::Session(opened) => session(incoming, &call, &opened),
     };
     if let Some(location) = finished.location.and_then(|location| HeaderValue::try_from(location).ok()) {
         // For the page to go to (contract §4, flow (b)).
@@ -114,6 +114,8 @@ pub(super) fn tokens(call: &Call, tokens: &Tokens) -> Reply {
     let access_token = granted.access_token.expose();
     let id_token = granted.id_token.as_ref().map(Secret::expose);
     let refresh_token = granted.refresh_token.as_ref().map(Secret::expose);
+    let recovery_code = granted.recovery_code.as_ref().map(Secret::expose);
+    let issued_token_type = granted.issued_token_type.as_deref();
     match call.client.token_response {
         TokenResponse::OAuth => {
             let scope = granted.scope.as_deref().or(tokens.scope.as_deref());
@@ -124,22 +126,33 @@ pub(super) fn tokens(call: &Call, tokens: &Tokens) -> Reply {
                 scope,
                 expires_in: granted.expires_in,
                 token_type: "Bearer",
+                recovery_code,
+                issued_token_type,
             };
             reply::json(StatusCode::OK, &reply)
         }
         TokenResponse::CamelCase => {
             let expire_at = after(tokens.at, std::time::Duration::from_secs(granted.expires_in)).to_string();
-            reply::json(StatusCode::OK, &CamelCaseTokenReply { access_token, refresh_token, id_token, expire_at })
+            let reply = CamelCaseTokenReply {
+                access_token,
+                refresh_token,
+                id_token,
+                expire_at,
+                recovery_code,
+                issued_token_type,
+            };
+            reply::json(StatusCode::OK, &reply)
         }
     }
 }
 
 /// The cookie, and its value in the body where the client wants that.
-fn session(incoming: &Incoming<'_>, call: &Call, id: &SessionId) -> Reply {
+fn session(incoming: &Incoming<'_>, call: &Call, opened: &Opened) -> Reply {
     let policy = &call.client.session;
-    let cookie_sid = policy.expose_sid.then(|| id.expose());
-    let mut reply = reply::json(StatusCode::OK, &SessionReply { cookie_sid });
-    if let Some(value) = cookie::set(policy, id, incoming.cookie_transport()) {
+    let cookie_sid = policy.expose_sid.then(|| opened.id.expose());
+    let recovery_code = opened.recovery_code.as_ref().map(Secret::expose);
+    let mut reply = reply::json(StatusCode::OK, &SessionReply { cookie_sid, recovery_code });
+    if let Some(value) = cookie::set(policy, &opened.id, incoming.cookie_transport()) {
         reply.headers_mut().append(header::SET_COOKIE, value);
     }
     reply

@@ -7,6 +7,7 @@ use super::super::request::RequestError;
 use crate::flow::login::authorize::AuthorizeError;
 use crate::flow::login::callback::CallbackError;
 use crate::flow::login::transaction::TransactionError;
+use crate::flow::passthrough::PassthroughError;
 use crate::flow::policy::PolicyError;
 use crate::flow::refresh::RefreshError;
 use crate::flow::session::SessionError;
@@ -43,6 +44,9 @@ pub(super) const NO_SESSION: Public =
     public(StatusCode::UNAUTHORIZED, ErrorCode::LoginRequired, "there is no such session; log in");
 pub(super) const STORE_DOWN: Public =
     later(StatusCode::SERVICE_UNAVAILABLE, "sessions cannot be reached at the moment", 2);
+pub(super) const NOT_FOUND: Public = public(StatusCode::NOT_FOUND, ErrorCode::NotFound, "there is no such endpoint");
+pub(super) const ABORTED: Public =
+    public(StatusCode::INTERNAL_SERVER_ERROR, ErrorCode::ServerError, "the request could not be finished");
 pub(super) const OPERATOR: Public = public(
     StatusCode::BAD_GATEWAY,
     ErrorCode::ServerError,
@@ -53,12 +57,18 @@ pub(super) const REDIRECT_URI: Public =
     public(StatusCode::BAD_REQUEST, ErrorCode::InvalidRequest, "redirect_uri is not one of the client's on this host");
 
 pub(super) fn request(error: RequestError) -> Public {
-    let text = match error {
-        RequestError::Host => "the host is missing, ambiguous or malformed",
-        RequestError::ClientType => "client-type is given twice or malformed",
-        RequestError::Authorization => "the Authorization header is given twice or malformed",
+    let (status, text) = match error {
+        RequestError::Host => (StatusCode::BAD_REQUEST, "the host is missing, ambiguous or malformed"),
+        RequestError::Misdirected => (
+            StatusCode::MISDIRECTED_REQUEST,
+            "this connection's certificate is not for the host; ask over another connection",
+        ),
+        RequestError::ClientType => (StatusCode::BAD_REQUEST, "client-type is given twice or malformed"),
+        RequestError::Authorization => {
+            (StatusCode::BAD_REQUEST, "the Authorization header is given twice or malformed")
+        }
     };
-    public(StatusCode::BAD_REQUEST, ErrorCode::InvalidRequest, text)
+    public(status, ErrorCode::InvalidRequest, text)
 }
 
 pub(super) fn body(error: &BodyError) -> Public {
@@ -142,6 +152,7 @@ pub(super) fn authorize(error: &AuthorizeError) -> Public {
         }
         AuthorizeError::RedirectUriNotAllowed => REDIRECT_URI,
         AuthorizeError::ReturnUrlNotAllowed => bad("redirect is not within the client's login_urls"),
+        AuthorizeError::NoChallenge => bad("code_challenge is missing"),
         AuthorizeError::StateMissing => bad("state is missing"),
         AuthorizeError::OrganizationNotAllowed => bad("the organization is not the client's"),
         AuthorizeError::TooLong(_) => bad("state and redirect are too long together"),
@@ -204,9 +215,7 @@ pub(super) fn token(error: &TokenError) -> Public {
         TokenError::IdToken(_) | TokenError::NoIdToken => OPERATOR,
         TokenError::Upstream(error) => upstream(error),
         TokenError::Store(_) => STORE_DOWN,
-        TokenError::Aborted => {
-            public(StatusCode::INTERNAL_SERVER_ERROR, ErrorCode::ServerError, "the request could not be finished")
-        }
+        TokenError::Aborted => ABORTED,
     }
 }
 
@@ -303,5 +312,27 @@ pub(super) fn discovery(error: &DiscoveryError) -> Public {
         DiscoveryError::JustFailed => {
             later(StatusCode::SERVICE_UNAVAILABLE, "the identity provider cannot be reached at the moment", 2)
         }
+    }
+}
+
+/// An endpoint that the client's file does not list looks like one that is not there.
+pub(super) fn passthrough(error: &PassthroughError) -> Public {
+    let bad = |text| public(StatusCode::BAD_REQUEST, ErrorCode::InvalidRequest, text);
+    match error {
+        PassthroughError::NotListed => NOT_FOUND,
+        PassthroughError::CallerRejected => {
+            public(StatusCode::UNAUTHORIZED, ErrorCode::InvalidClient, "the caller did not authenticate")
+        }
+        // Behind the member's name.
+        PassthroughError::Missing(_) => bad("is missing"),
+        PassthroughError::Member(_) => bad("is malformed or not allowed"),
+        PassthroughError::TooLarge => {
+            public(StatusCode::PAYLOAD_TOO_LARGE, ErrorCode::InvalidRequest, "the request is too large")
+        }
+        PassthroughError::Policy(error) => policy(error),
+        PassthroughError::Request(error) => authorization_request(*error),
+        PassthroughError::Authorize(error) => authorize(error),
+        PassthroughError::Upstream(error) => upstream(error),
+        PassthroughError::Aborted => ABORTED,
     }
 }

@@ -20,6 +20,19 @@ const COOKIE: &str = "auth0";
 
 /// Answers with the login page, with a code where the browser has a session, or with an error.
 pub(super) fn answer(tenant: &TenantState, arrival: &Arrival) -> Result<Answer, Refusal> {
+    let Some(request_uri) = arrival.query_value("request_uri") else { return begin(tenant, arrival) };
+    // What was pushed, and nothing that stands beside it (RFC 9126 §4).
+    let pushed = tenant.pending.take_pushed(&request_uri, tenant.clock.now());
+    match pushed.map(|query| arrival.with_query(query)) {
+        Some(pushed) if pushed.query_value("client_id") == arrival.query_value("client_id") => begin(tenant, &pushed),
+        _ => {
+            let text = "The request_uri is unknown, expired or used.";
+            Ok(page::message(StatusCode::BAD_REQUEST, &tenant.name, "Something went wrong", text))
+        }
+    }
+}
+
+fn begin(tenant: &TenantState, arrival: &Arrival) -> Result<Answer, Refusal> {
     let error_page =
         |text: &str| Ok(page::message(StatusCode::BAD_REQUEST, &tenant.name, "Something went wrong", text));
     // A client or callback that is not known is never redirected to.
@@ -90,7 +103,10 @@ fn fault<'a>(
 /// The connections that a client's visitors may use.
 pub(super) fn connections(tenant: &TenantState, client: &WorldClient) -> Vec<String> {
     let settings = tenant.settings();
-    let enabled = |name: &&String| client.connections.is_empty() || client.connections.contains(*name);
+    // Those without a password have no place on a page that asks for one.
+    let has_password = |name: &&String| !matches!(name.as_str(), "email" | "sms");
+    let enabled =
+        |name: &&String| has_password(name) && (client.connections.is_empty() || client.connections.contains(*name));
     settings.connections.iter().filter(enabled).cloned().collect()
 }
 

@@ -1,19 +1,18 @@
 //! The grant `authorization_code` (auth0-facts 1.4): once, for its client, redirect URI and verifier.
 
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
 use super::super::answer::Refusal;
 use super::super::arrival::Arrival;
+use super::super::issue::{Login, issue};
 use super::super::keys::KeyRing;
 use super::super::logins::{Code, Factors};
-use super::super::refresh_tokens::RefreshGrant;
 use super::super::tenant::TenantState;
-use super::super::tokens::{Audience, Grant, GrantMoment, Moment, user_tokens};
+use super::super::tokens::{GrantMoment, Moment};
 use super::authorize::MULTI_FACTOR;
 use super::client::Authenticated;
 use super::token::user_audience;
 use crate::base::secret::Secret;
-use crate::oauth::grant::GrantType;
 use crate::oauth::pkce;
 use crate::oauth::scope::Scopes;
 
@@ -35,35 +34,18 @@ pub(super) fn answer(
     let user = tenant.settings().users.by_subject(&session.proven.subject).ok_or_else(invalid)?;
     let (audience, api_scopes) = user_audience(tenant, asked.audience.as_deref())?;
     let scope = granted(&asked.scope, &api_scopes);
-    let grant = Grant {
-        client_id: &caller.client.id,
-        user: &user,
-        scope: &scope,
-        audience: &audience,
-        organization: asked.organization.as_deref(),
-        nonce: asked.nonce.as_deref(),
+    let login = Login {
+        user,
+        scope,
+        audience,
+        organization: asked.organization,
+        nonce: asked.nonce,
         at: GrantMoment::Code(Moment {
             auth_time: asked.max_age.map(|_| session.at.as_second()),
             acr: (session.proven.factors == Factors::Two).then_some(MULTI_FACTOR),
         }),
     };
-    let mut members = user_tokens(tenant, ring, &grant);
-    if scope.contains("offline_access") && caller.client.grants.contains(&GrantType::RefreshToken) {
-        let most = tenant.settings().refresh_tokens_per_user;
-        let grant = RefreshGrant {
-            client_id: caller.client.id.clone(),
-            subject: user.subject.clone(),
-            scope: scope.clone(),
-            audience: match audience {
-                Audience::Api(api) => Some(api),
-                Audience::Userinfo => None,
-            },
-            organization: asked.organization,
-        };
-        let token = tenant.refresh_tokens.issue(grant, tenant.clock.now(), most);
-        members.insert("refresh_token".to_owned(), json!(token));
-    }
-    Ok(members)
+    Ok(issue(tenant, ring, &caller.client, &login))
 }
 
 /// A challenge wants its verifier, and a verifier its challenge (RFC 9700 §4.8.2).
@@ -79,7 +61,7 @@ fn verify(challenge: Option<&str>, verifier: Option<&str>) -> Result<(), Refusal
 }
 
 /// No inflation here: what was asked for, as far as it exists.
-fn granted(asked: &str, api_scopes: &[String]) -> Scopes {
+pub(super) fn granted(asked: &str, api_scopes: &[String]) -> Scopes {
     const STANDARD: [&str; 6] = ["openid", "profile", "email", "address", "phone", "offline_access"];
     let known = |word: &&str| STANDARD.contains(word) || api_scopes.iter().any(|have| have == word);
     Scopes::from_words(asked.split(' ').filter(known)).unwrap_or_default()

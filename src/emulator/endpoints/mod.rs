@@ -4,12 +4,18 @@ mod authorize;
 mod client;
 mod client_credentials;
 mod code;
+mod dbconnections;
+mod device;
 mod login;
 mod logout;
+mod mfa;
+mod par;
 mod password;
+mod passwordless;
 mod refresh;
 mod revoke;
 mod token;
+mod token_exchange;
 mod userinfo;
 mod well_known;
 
@@ -43,6 +49,15 @@ pub(super) async fn work(tenant: &Arc<TenantState>, endpoint: EndpointName, arri
         EndpointName::Discovery => Ok(well_known::discovery(tenant)),
         EndpointName::Logout => logout::answer(tenant, arrival),
         EndpointName::OidcLogout => logout::oidc(tenant, arrival),
+        EndpointName::DeviceCode => device::begin(tenant, arrival),
+        EndpointName::Activate => device::activate(tenant, arrival),
+        EndpointName::Par => par::answer(tenant, arrival),
+        EndpointName::PasswordlessStart => passwordless::start(tenant, arrival),
+        EndpointName::Signup => dbconnections::signup(tenant, arrival),
+        EndpointName::ChangePassword => dbconnections::change_password(tenant, arrival),
+        EndpointName::MfaAssociate => mfa::associate(tenant, arrival),
+        EndpointName::MfaChallenge => mfa::challenge(tenant, arrival),
+        EndpointName::MfaAuthenticators => mfa::authenticators(tenant, arrival),
         EndpointName::Unknown => Ok(not_found()),
     };
     worked.unwrap_or_else(Answer::from).with_rate(rate)
@@ -56,10 +71,19 @@ pub(super) fn not_found() -> Answer {
 
 fn allowed(endpoint: EndpointName, method: &Method) -> bool {
     match endpoint {
-        EndpointName::Token | EndpointName::Revoke => method == Method::POST,
-        EndpointName::Userinfo | EndpointName::Login | EndpointName::OidcLogout => {
+        EndpointName::Token
+        | EndpointName::Revoke
+        | EndpointName::DeviceCode
+        | EndpointName::Par
+        | EndpointName::PasswordlessStart
+        | EndpointName::Signup
+        | EndpointName::ChangePassword
+        | EndpointName::MfaAssociate
+        | EndpointName::MfaChallenge => method == Method::POST,
+        EndpointName::Userinfo | EndpointName::Login | EndpointName::OidcLogout | EndpointName::Activate => {
             method == Method::GET || method == Method::POST
         }
+        EndpointName::MfaAuthenticators => method == Method::GET || method == Method::DELETE,
         EndpointName::Authorize | EndpointName::Jwks | EndpointName::Discovery | EndpointName::Logout => {
             method == Method::GET
         }

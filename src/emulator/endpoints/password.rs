@@ -4,18 +4,18 @@
 use std::sync::Arc;
 
 use http::StatusCode;
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
 use super::super::answer::Refusal;
 use super::super::arrival::Arrival;
+use super::super::issue::{Login, issue};
 use super::super::keys::KeyRing;
-use super::super::refresh_tokens::RefreshGrant;
 use super::super::tenant::TenantState;
-use super::super::tokens::{Audience, Grant, GrantMoment, random_text, user_tokens};
+use super::super::tokens::{Audience, GrantMoment, random_text};
 use super::super::world::{WorldClient, WorldUser};
 use super::client::Authenticated;
 use super::token::{requested_scope, user_audience};
-use crate::oauth::grant::{GrantType, PASSWORD_REALM};
+use crate::oauth::grant::PASSWORD_REALM;
 use crate::oauth::scope::Scopes;
 
 /// The standard OpenID Connect scopes, as Auth0 lists them where `openid` alone was asked for.
@@ -35,37 +35,21 @@ pub(super) fn answer(
     let (audience, api_scopes) = user_audience(tenant, form.get("audience"))?;
     let scope = granted(&requested_scope(arrival)?, &api_scopes, &audience);
     let user = prove(tenant, &Attempt { arrival, caller, connection: &connection, username, password })?;
-    if user.mfa {
-        return Err(Refusal::mfa_required(format!("Fe26.2**{}", random_text(&*tenant.random, 96))));
-    }
-    let organization = form.get("organization");
-    let grant = Grant {
-        client_id: &caller.client.id,
-        user: &user,
-        scope: &scope,
-        audience: &audience,
-        organization,
-        nonce: form.get("nonce"),
+    let wants_factor = user.mfa;
+    let login = Login {
+        user,
+        scope,
+        audience,
+        organization: form.get("organization").map(str::to_owned),
+        nonce: form.get("nonce").map(str::to_owned),
         at: GrantMoment::Login,
     };
-    let mut members = user_tokens(tenant, ring, &grant);
-    if scope.contains("offline_access") && caller.client.grants.contains(&GrantType::RefreshToken) {
-        let most = tenant.settings().refresh_tokens_per_user;
-        let audience = match audience {
-            Audience::Api(api) => Some(api),
-            Audience::Userinfo => None,
-        };
-        let grant = RefreshGrant {
-            client_id: caller.client.id.clone(),
-            subject: user.subject.clone(),
-            scope,
-            audience,
-            organization: organization.map(str::to_owned),
-        };
-        let token = tenant.refresh_tokens.issue(grant, tenant.clock.now(), most);
-        members.insert("refresh_token".to_owned(), json!(token));
+    if wants_factor {
+        let token = format!("Fe26.2**{}", random_text(&*tenant.random, 96));
+        tenant.pending.want_factor(token.clone(), caller.client.id.clone(), login, tenant.clock.now());
+        return Err(Refusal::mfa_required(token));
     }
-    Ok(members)
+    Ok(issue(tenant, ring, &caller.client, &login))
 }
 
 /// The connection to log in with: `realm`, or the default directory of the plain grant.

@@ -11,7 +11,7 @@ use super::super::tenant::TenantState;
 use super::super::tokens::Audience;
 use super::super::world::{Strangers, WorldApi};
 use super::client::authenticate;
-use super::{client_credentials, code, password, refresh};
+use super::{client_credentials, code, device, mfa, password, passwordless, refresh, token_exchange};
 use crate::oauth::grant::GrantType;
 use crate::oauth::scope::Scopes;
 
@@ -23,9 +23,7 @@ pub(super) async fn answer(tenant: &Arc<TenantState>, arrival: &Arrival) -> Resu
     }
     let grant_type = form.get("grant_type").ok_or_else(|| Refusal::missing("grant_type"))?;
     tenant.calls.count_grant(grant_type);
-    let served =
-        [GrantType::AuthorizationCode, GrantType::Password, GrantType::RefreshToken, GrantType::ClientCredentials];
-    let grant = GrantType::from_wire(grant_type).filter(|grant| served.contains(grant)).ok_or_else(|| {
+    let grant = GrantType::from_wire(grant_type).ok_or_else(|| {
         let description = format!("Unsupported grant type: {grant_type}");
         Refusal::new(StatusCode::BAD_REQUEST, "unsupported_grant_type", description)
     })?;
@@ -39,7 +37,13 @@ pub(super) async fn answer(tenant: &Arc<TenantState>, arrival: &Arrival) -> Resu
         GrantType::AuthorizationCode => code::answer(tenant, &ring, arrival, &caller)?,
         GrantType::RefreshToken => refresh::answer(tenant, &ring, arrival, &caller)?,
         GrantType::ClientCredentials => client_credentials::answer(tenant, &ring, arrival, &caller)?,
-        _ => password::answer(tenant, &ring, arrival, &caller)?,
+        GrantType::Password => password::answer(tenant, &ring, arrival, &caller)?,
+        GrantType::DeviceCode => device::answer(tenant, &ring, arrival, &caller)?,
+        GrantType::PasswordlessOtp => passwordless::answer(tenant, &ring, arrival, &caller)?,
+        GrantType::TokenExchange => token_exchange::answer(tenant, &ring, arrival, &caller)?,
+        GrantType::MfaOtp | GrantType::MfaOob | GrantType::MfaRecoveryCode => {
+            mfa::answer(tenant, &ring, arrival, (&caller, grant))?
+        }
     };
     Ok(Answer::json(StatusCode::OK, &Value::Object(members)))
 }

@@ -30,6 +30,7 @@ pub(super) fn discovery(tenant: &TenantState) -> Answer {
         "authorization_endpoint": at("authorize"),
         "token_endpoint": at("oauth/token"),
         "device_authorization_endpoint": at("oauth/device/code"),
+        "pushed_authorization_request_endpoint": at("oauth/par"),
         "userinfo_endpoint": at("userinfo"),
         "mfa_challenge_endpoint": at("mfa/challenge"),
         "jwks_uri": at(".well-known/jwks.json"),

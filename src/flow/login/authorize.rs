@@ -8,7 +8,7 @@ use crate::oauth::authorize::AuthorizationRequest;
 use crate::oauth::grant::GrantType;
 use crate::oauth::pkce;
 use crate::oauth::scope::Scopes;
-use crate::tenant::model::UrlTemplate;
+use crate::tenant::model::{Passthrough, UrlTemplate};
 
 /// Logins that one browser may have under way; the oldest gives way (contract §4, lessons 2.6).
 const MOST_UNDER_WAY: usize = 4;
@@ -28,6 +28,9 @@ pub enum AuthorizeError {
     /// `redirect` leads where the client's `login_urls` do not.
     #[error("redirect is not within the client's login_urls")]
     ReturnUrlNotAllowed,
+    /// A pushed request without a challenge of the caller's own.
+    #[error("code_challenge is missing")]
+    NoChallenge,
     /// The client demands a `state`.
     #[error("state is missing")]
     StateMissing,
@@ -77,6 +80,35 @@ struct Admitted {
     wants_session: bool,
     redirect: Option<String>,
 }
+
+/// What a pushed authorization request says (RFC 9126): flow (c) alone, by the same rules, since nobody comes back to
+/// the gateway with what it would have kept.
+pub(in super::super) fn push<'a>(
+    call: &'a Call,
+    mut request: AuthorizationRequest,
+    extra: Vec<(&'a str, String)>,
+) -> Result<Vec<(&'a str, String)>, AuthorizeError> {
+    if request.code_challenge.is_none() {
+        return Err(AuthorizeError::NoChallenge);
+    }
+    let admitted = admit(call, &mut request)?;
+    let mut parameters = common(call, &request, &admitted)?;
+    parameters.extend(extra);
+    Ok(parameters)
+}
+
+/// Where a visitor goes with what was pushed: nothing else stands beside it.
+pub fn pushed(call: &Call, request_uri: &str) -> Option<String> {
+    let is_pushed = request_uri.starts_with(REQUEST_URI)
+        && request_uri.len() <= LONGEST_REQUEST_URI
+        && call.client.passthrough.contains(&Passthrough::Par);
+    let parameters = [("client_id", call.client.client_id.to_string()), ("request_uri", request_uri.to_owned())];
+    is_pushed.then(|| location(call, &parameters))
+}
+
+/// How what Auth0 gives for a pushed request begins (auth0-facts 1.11), and how long it may be.
+const REQUEST_URI: &str = "urn:ietf:params:oauth:request_uri:";
+const LONGEST_REQUEST_URI: usize = 512;
 
 /// Begins a login.
 pub fn begin(services: &Services, call: &Call, wanted: Wanted<'_>) -> Result<Begun, AuthorizeError> {

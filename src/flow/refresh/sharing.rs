@@ -65,6 +65,8 @@ impl SharedAnswer {
         match self.answer {
             SharedResult::Granted(grant) => Ok(Redeemed {
                 granted: Granted {
+                    recovery_code: None,
+                    issued_token_type: None,
                     access_token: Secret::new(grant.access_token),
                     id_token: grant.id_token.map(Secret::new),
                     refresh_token: grant.refresh_token.map(Secret::new),

@@ -5,6 +5,7 @@ use super::{Caller, TokenError, Wish};
 use crate::base::secret::Secret;
 use crate::flow::policy::PolicyError;
 use crate::oauth::grant::GrantType;
+use crate::oauth::relayed::RelayedRequest;
 use crate::oauth::request::{GrantRequest, TokenRequest};
 use crate::tenant::model::{Client, Credential};
 
@@ -26,7 +27,11 @@ pub(super) fn wish(call: &Call, request: &TokenRequest) -> Result<Wish, TokenErr
         audience: audience(client, grant, request.audience.as_deref())?,
         connection: match &request.grant {
             GrantRequest::Password(password) => policy::connection(call, password.connection.as_deref())?,
-            _ => None,
+            GrantRequest::Relayed(RelayedRequest { realm: Some(realm), .. }) => policy::connection(call, Some(realm))?,
+            GrantRequest::Relayed(_)
+            | GrantRequest::RefreshToken { .. }
+            | GrantRequest::AuthorizationCode(_)
+            | GrantRequest::ClientCredentials => None,
         },
     })
 }
@@ -44,10 +49,7 @@ fn authenticate(client: &Client, grant: GrantType, caller: &Caller) -> Result<()
         };
         return if has_id && has_secret { Ok(()) } else { Err(TokenError::CallerRejected) };
     }
-    match &client.callers {
-        Some(ring) if !secret.is_some_and(|secret| ring.accepts(secret)) => Err(TokenError::CallerRejected),
-        _ => Ok(()),
-    }
+    policy::caller(client, caller.client_secret.as_ref()).map_err(|()| TokenError::CallerRejected)
 }
 
 /// Refresh and client credentials are no login: whoever brings a credential of a token gets tokens.

@@ -115,7 +115,16 @@ pub enum Answer {
     /// The tokens themselves.
     Tokens(Tokens),
     /// A session was opened.
-    Session(SessionId),
+    Session(Opened),
+}
+
+/// A session that a login opened.
+#[derive(Debug)]
+pub struct Opened {
+    /// Its id.
+    pub id: SessionId,
+    /// A fresh recovery code, where the login used the last one up: the user's to keep.
+    pub recovery_code: Option<Secret>,
 }
 
 /// An answer, and where the login wanted to lead.
@@ -173,7 +182,7 @@ pub(super) async fn finish_login(
     let result = finish(services, exchange.redeem(login, brought)).await;
     count(services, call, GrantType::AuthorizationCode, &result);
     match result?.answer {
-        Answer::Session(id) => Ok(id),
+        Answer::Session(opened) => Ok(opened.id),
         // Such a login asks for a session, or it would not have begun.
         Answer::Tokens(_) => Err(PolicyError::TokensNotAllowed.into()),
     }
@@ -318,7 +327,8 @@ impl Exchange {
         let claims = claims.ok_or(TokenError::NoIdToken)?;
         let login = Login { granted: &granted, claims, proof: &proof, scope: scope.unwrap_or_default() };
         let opened = session::open(&self.services, &self.call, login, brought.as_ref()).await;
-        opened.map(Answer::Session).map_err(TokenError::Store)
+        let id = opened.map_err(TokenError::Store)?;
+        Ok(Answer::Session(Opened { id, recovery_code: granted.recovery_code }))
     }
 
     async fn refresh(&self, token: Secret, asked: Option<&Scopes>, wish: Wish) -> Result<Answer, TokenError> {

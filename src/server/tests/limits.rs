@@ -107,3 +107,24 @@ async fn an_answer_before_the_body_was_read_arrives() {
     assert!(head.starts_with("HTTP/1.1 200 ") && body == "hello", "{head}{body}");
     assert_eq!(within("the end", stream.read(&mut [0])).await.expect("no reset"), 0);
 }
+
+#[tokio::test]
+async fn a_handshake_that_does_not_end_closes_the_connection_and_gives_its_place_back() {
+    let folder = tempfile::tempdir().expect("makes a folder");
+    let key = rcgen::KeyPair::generate().expect("makes a key");
+    let certificate = rcgen::CertificateParams::new(vec!["a.example".to_owned()]).expect("takes the name");
+    let certificate = certificate.self_signed(&key).expect("signs");
+    let files = CertificateFiles { certificates: folder.path().join("a.crt"), key: folder.path().join("a.key") };
+    std::fs::write(&files.certificates, certificate.pem()).expect("writes");
+    std::fs::write(&files.key, key.serialize_pem()).expect("writes");
+    let metrics = Arc::new(Metrics::new(0).expect("registers"));
+    let certificates = Certificates::load(vec![files], metrics, Arc::new(crate::base::clock::SystemClock));
+    let connection = ConnectionOptions { header_timeout: SOON, idle_timeout: NEVER };
+    let tls = Some(Arc::new(certificates.expect("loads")));
+    let server = Server::start(Setup { connection, tls, max_connections: 1, ..Setup::default() }).await;
+    for begun in [&b""[..], &b"\x16\x03\x01"[..]] {
+        let mut silent = server.connect().await;
+        silent.write_all(begun).await.expect("writes");
+        is_closed(&mut silent).await;
+    }
+}

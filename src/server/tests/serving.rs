@@ -32,6 +32,7 @@ async fn a_socket_in_the_file_system_serves_and_is_removed() {
     assert!(matches!(Listener::bind(&address).await, Err(BindError::InUse { .. })));
     let server = Server::start(Setup::default()).await;
     let context = ServerContext {
+        tls: None,
         connection: ConnectionOptions::default(),
         max_connections: 1,
         metrics: server.metrics.clone(),

@@ -42,6 +42,7 @@ shed_total counter api,reason,tenant
 tenant_info gauge label_team,tenant
 tenant_resolution_total counter reason
 tenants gauge state
+tls_certificate_not_after_seconds gauge
 upstream_ratelimit_remaining gauge api,tenant
 upstream_request_duration_seconds histogram api
 upstream_requests_total counter api,code,tenant
@@ -57,6 +58,7 @@ fn touched() -> Metrics {
     metrics.login(&acme, GrantLabel::of("password"), LoginResult::Ok);
     metrics.upstream(&acme, Api::Token, 200, Duration::from_millis(3));
     metrics.ratelimit_remaining(&acme, Api::Token, 9);
+    metrics.certificate_not_after(1);
     metrics.shed(&acme, Api::Token, ShedReason::QueueFull);
     metrics.breaker(&acme, Api::Token, BreakerState::Open);
     metrics.operator_error(&acme, OperatorErrorKind::Grant);

@@ -43,6 +43,20 @@ label! {
         V2Logout => "v2_logout",
         /// `/oidc/logout`
         OidcLogout => "oidc_logout",
+        /// `POST /oauth/revoke`
+        Revoke => "revoke",
+        /// `POST /oauth/device/code`
+        DeviceCode => "device_code",
+        /// `POST /oauth/par`
+        Par => "par",
+        /// `POST /passwordless/start`
+        PasswordlessStart => "passwordless_start",
+        /// `POST /dbconnections/signup`
+        Signup => "signup",
+        /// `POST /dbconnections/change_password`
+        ChangePassword => "change_password",
+        /// `/mfa/…`
+        Mfa => "mfa",
         /// `OPTIONS`
         Preflight => "preflight",
         /// `/.well-known/openid-configuration`
@@ -67,6 +81,16 @@ label! {
         Userinfo => "userinfo",
         /// `/oauth/revoke`
         Revoke => "revoke",
+        /// `/oauth/device/code`
+        Device => "device",
+        /// `/oauth/par`
+        Par => "par",
+        /// `/passwordless/start`
+        Passwordless => "passwordless",
+        /// `/dbconnections/…`
+        Database => "dbconnections",
+        /// `/mfa/…`
+        Mfa => "mfa",
         /// `/.well-known/jwks.json`
         Jwks => "jwks",
     }

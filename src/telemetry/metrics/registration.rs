@@ -44,6 +44,8 @@ pub(super) struct Families {
     pub(super) hosts_unknown: IntGauge,
     pub(super) directory_suspect: IntGauge,
     pub(super) watch_mode: IntGaugeVec,
+    /// Without labels: it has no value where there is no certificate.
+    pub(super) certificate_not_after: IntGaugeVec,
     pub(super) config_hash: Gauge,
     pub(super) tenants: IntGaugeVec,
     pub(super) tenant_info: TenantInfo,
@@ -129,6 +131,12 @@ impl Families {
             file_valid: gauges(to, "config_file_valid", "Whether a tenant file is valid.", &["file"])?,
             hosts_unknown: gauge(to, "config_file_hosts_unknown", "Broken files whose hosts cannot be told.")?,
             directory_suspect: gauge(to, "config_directory_suspect", "Whether removals are held back.")?,
+            certificate_not_after: gauges(
+                to,
+                "tls_certificate_not_after_seconds",
+                "When the first of the certificates in service ends, in unix seconds.",
+                &[],
+            )?,
             watch_mode: gauges(to, "config_watch_mode", "How changes are noticed.", &["mode"])?,
             config_hash: registered(
                 to,

@@ -95,6 +95,11 @@ impl<'a> Request<'a> {
     }
 
     pub async fn send(self) -> Answer {
+        self.try_send().await.unwrap()
+    }
+
+    /// The same, where there may be no answer at all.
+    pub async fn try_send(self) -> Result<Answer, hyper_util::client::legacy::Error> {
         let form = || {
             (!self.form.is_empty()).then(|| {
                 let text = form_urlencoded::Serializer::new(String::new()).extend_pairs(&self.form).finish();
@@ -105,14 +110,14 @@ impl<'a> Request<'a> {
             Some((content_type, body)) => (self.builder.header("content-type", content_type), Bytes::from(body)),
             None => (self.builder, Bytes::new()),
         };
-        let response = self.client.http.request(builder.body(Full::new(body)).unwrap()).await.unwrap();
+        let response = self.client.http.request(builder.body(Full::new(body)).unwrap()).await?;
         let (parts, body) = response.into_parts();
         let answer =
             Answer { status: parts.status, headers: parts.headers, body: body.collect().await.unwrap().to_bytes() };
         if self.is_public {
             answer.check();
         }
-        answer
+        Ok(answer)
     }
 }
 

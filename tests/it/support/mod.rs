@@ -84,6 +84,7 @@ impl World {
         let clock = Arc::new(ManualClock::default());
         let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
         let emulator = EmulatorOptions {
+            certificates: None,
             listen: ([127, 0, 0, 1], 0).into(),
             clock: Arc::clone(&clock) as Arc<dyn Clock>,
             random: Arc::new(SystemRandom),
