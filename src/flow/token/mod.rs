@@ -244,10 +244,12 @@ impl Exchange {
             return self.refresh(refresh_token, request.scope.as_ref(), wish).await.map(Finished::from);
         }
         let prepared = grant::prepare(&self.call, &request.grant, &wish);
+        let asked = prepared.parameters.iter().any(|(name, _)| *name == "scope");
+        let scope = asked.then(|| wish.scope.to_string());
         let granted = self.exchange(prepared).await?;
-        let (holder, scope) = match request.grant {
-            GrantRequest::ClientCredentials => (Holder::Machine, None),
-            _ => (Holder::User, Some(wish.scope.to_string())),
+        let holder = match request.grant {
+            GrantRequest::ClientCredentials => Holder::Machine,
+            _ => Holder::User,
         };
         let believed = self.believe(granted, wish.connection.as_ref(), Asked::default(), holder).await?;
         self.answer(believed, scope, wish.wants_session, caller.brought).await.map(Finished::from)
