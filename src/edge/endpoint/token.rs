@@ -119,7 +119,7 @@ pub(super) fn tokens(call: &Call, tokens: &Tokens) -> Reply {
     let issued_token_type = granted.issued_token_type.as_deref();
     match call.client.token_response {
         TokenResponse::OAuth => {
-            let scope = Some(granted.scope.as_deref().unwrap_or(&tokens.scope));
+            let scope = granted.scope.as_deref().or(tokens.scope.as_deref());
             let reply = TokenReply {
                 access_token,
                 id_token,
