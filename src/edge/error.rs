@@ -34,7 +34,7 @@ pub enum Failure {
     #[error("there is no such endpoint")]
     NoRoute(NoRoute),
     /// The head cannot be read.
-    #[error("the request's head is ambiguous")]
+    #[error("the request's head is not accepted")]
     Request(#[source] RequestError),
     /// The body cannot be read.
     #[error("the request's body is of no use")]

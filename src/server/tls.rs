@@ -61,11 +61,6 @@ impl Certificates {
         Ok(loaded)
     }
 
-    /// The files that are read.
-    pub fn paths(&self) -> impl Iterator<Item = &PathBuf> {
-        self.files.iter().flat_map(|files| [&files.certificates, &files.key])
-    }
-
     /// Looks at the files again; reads from disk, so not on a thread that serves. What is the same stays the same,
     /// so that its sessions can be resumed.
     pub fn read_again(&self) {

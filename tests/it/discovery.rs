@@ -29,6 +29,7 @@ async fn the_tenants_document_points_to_what_is_served_here() {
     }
     let assertions = "token_endpoint_auth_signing_alg_values_supported";
     assert!(document.get(assertions).is_none(), "the gateway takes no assertion");
+    assert_eq!(document["scopes_supported"], serde_json::json!(["openid", "profile", "email", "offline_access"]));
     let api = world.request("GET", path, "api", APP).send().await.json();
     assert!(api.get("authorization_endpoint").is_none(), "this client has no such grant");
     assert_eq!(world.auth0("acme").calls(EndpointName::Discovery), 1, "one fetch for all of them");

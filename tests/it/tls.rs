@@ -195,6 +195,9 @@ async fn a_reused_connection_serves_what_its_certificate_covers_and_nothing_else
         let answer = get(&mut sender, &format!("https://{host}/userinfo")).await.unwrap();
         assert_eq!(answer.status(), expected, "{host}");
         assert!(answer.headers().contains_key("x-request-id"));
+        let body = answer.into_body().collect().await.unwrap().to_bytes();
+        let body: serde_json::Value = serde_json::from_slice(&body).unwrap();
+        assert_eq!(body["error"] == "invalid_request", expected == 421, "{host}: {body}");
     }
     let probe = get(&mut sender, "https://10.0.0.1/-/healthz").await.unwrap();
     assert_eq!(probe.status(), 200, "a probe asks the machine and not a host");
