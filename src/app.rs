@@ -167,13 +167,13 @@ impl Gateway {
     pub async fn run(self, signals: Signals, mut reloads: Reloads) -> Outcome {
         notify::tell(ServiceState::Ready);
         let (reloader, closing) = (Arc::clone(&self.reloader), self.shutdown.closing().clone());
-        let files = self.files;
+        let (files, tasks) = (self.files, self.shutdown.tracker().clone());
         self.shutdown.tracker().spawn(async move {
             tokio::select! {
                 () = async {
                     while reloads.recv().await.is_some() {
                         notify::tell(ServiceState::Reloading);
-                        files.read_again().await;
+                        files.read_again(&tasks).await;
                         reloader.reload(Removals::Guarded).await;
                         notify::tell(ServiceState::Ready);
                     }

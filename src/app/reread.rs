@@ -3,6 +3,8 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use tokio_util::task::TaskTracker;
+
 use super::sessions::SessionKeys;
 use super::{Ambient, StartError};
 use crate::server::tls::{CertificateFiles, Certificates};
@@ -14,6 +16,8 @@ pub(super) struct Reread {
     pub(super) keys: SessionKeys,
     /// Where TLS ends at the public listener.
     pub(super) certificates: Option<Arc<Certificates>>,
+    /// One reading at a time: an older text never comes after a newer one.
+    one: Arc<tokio::sync::Mutex<()>>,
 }
 
 impl Reread {
@@ -22,26 +26,28 @@ impl Reread {
         let keys = SessionKeys::open(settings.session_keys.as_deref(), &**random)?;
         let files = certificate_files(&settings.tls_cert, &settings.tls_key)?;
         if files.is_empty() {
-            return Ok(Self { keys, certificates: None });
+            return Ok(Self { keys, certificates: None, one: Arc::default() });
         }
         let certificates = Certificates::load(files, Arc::clone(metrics), Arc::clone(clock)).map_err(|error| {
             let cause = std::error::Error::source(&error).map(|cause| format!(": {cause}")).unwrap_or_default();
             StartError::Configuration(format!("TLS: {error}{cause}"))
         })?;
-        Ok(Self { keys, certificates: Some(Arc::new(certificates)) })
+        Ok(Self { keys, certificates: Some(Arc::new(certificates)), one: Arc::default() })
     }
 
-    /// Reads them again, on a blocking thread: a slow mount stops nobody. What is bad now stays as it was.
-    pub(super) async fn read_again(&self) {
+    /// Reads them again, on a thread that may wait for a disk. What is bad now stays as it was.
+    pub(super) async fn read_again(&self, tasks: &TaskTracker) {
+        let _one = self.one.lock().await;
         let files = self.clone();
-        let read = move || {
+        let read = tasks.spawn_blocking(move || {
             files.keys.read_again();
             if let Some(certificates) = &files.certificates {
                 certificates.read_again();
             }
-        };
-        // A panic while reading leaves everything as it was, and is logged by the hook.
-        let _ = tokio::task::spawn_blocking(read).await;
+        });
+        if let Err(error) = read.await {
+            tracing::error!(%error, "session keys and certificates were not read again; those in force stay");
+        }
     }
 }
 

@@ -73,12 +73,12 @@ pub(super) fn follow(
     mut changes: tokio::sync::watch::Receiver<u64>,
     shutdown: &Shutdown,
 ) {
-    let (reloader, closing) = (Arc::clone(reloader), shutdown.closing().clone());
+    let (reloader, closing, tasks) = (Arc::clone(reloader), shutdown.closing().clone(), shutdown.tracker().clone());
     shutdown.tracker().spawn(async move {
         tokio::select! {
             () = async {
                 while changes.changed().await.is_ok() {
-                    files.read_again().await;
+                    files.read_again(&tasks).await;
                     reloader.reload(Removals::Guarded).await;
                 }
             } => {}

@@ -41,7 +41,12 @@ pub fn run(serve: Serve) -> Exit {
         };
         match Gateway::start(&settings, Parts::real(log.lines())).await {
             Ok(gateway) => {
-                tracing::info!(public = ?gateway.public, ops = ?gateway.ops, sessions = %settings.sessions, "serving");
+                let bound = |address: Option<std::net::SocketAddr>, asked: &str| {
+                    address.map_or_else(|| asked.to_owned(), |address| address.to_string())
+                };
+                let public = bound(gateway.public, settings.public_address());
+                let ops = bound(gateway.ops, &settings.ops_listen);
+                tracing::info!(%public, %ops, sessions = %settings.sessions, "serving");
                 if settings.sessions == "memory:" {
                     tracing::warn!("sessions are kept in memory: a restart logs everybody out, and a second replica knows none of them");
                 }

@@ -11,8 +11,8 @@ use super::route::Route;
 use crate::tenant::model::Client;
 
 /// What SDKs send beside what every page may send.
-const REQUEST_HEADERS: [&str; 7] =
-    ["authorization", "auth0-client", "client-type", "content-type", "dpop", "x-request-id", "x-requested-with"];
+const REQUEST_HEADERS: [&str; 6] =
+    ["authorization", "auth0-client", "client-type", "content-type", "x-request-id", "x-requested-with"];
 
 /// What a page may read beside what every page may read.
 const EXPOSED: HeaderValue = HeaderValue::from_static("location, retry-after, www-authenticate, x-request-id");

@@ -34,7 +34,7 @@ pub enum Failure {
     #[error("there is no such endpoint")]
     NoRoute(NoRoute),
     /// The head cannot be read.
-    #[error("the request's head is ambiguous")]
+    #[error("the request's head is not accepted")]
     Request(#[source] RequestError),
     /// The body cannot be read.
     #[error("the request's body is of no use")]
@@ -109,7 +109,8 @@ impl Failure {
                 let names: Vec<&str> = allowed.iter().map(crate::base::id::ConnectionName::as_str).collect();
                 reply::error(status, code, &format!("{text}: {}", names.join(", ")))
             }
-            Self::Passthrough(PassthroughError::Missing(name) | PassthroughError::Member(name)) => {
+            Self::Passthrough(PassthroughError::Missing(name) | PassthroughError::Member(name))
+            | Self::TokenRequest(TokenRequestError::Missing(name)) => {
                 reply::error(status, code, &format!("{name} {text}"))
             }
             _ => reply::error(status, code, text),

@@ -243,6 +243,30 @@ mod tests {
     }
 
     #[test]
+    fn a_trusted_proxys_word_on_https_beats_the_socket_which_speaks_otherwise() {
+        let stranger = IpAddr::from([203, 0, 113, 9]);
+        let proxy = IpAddr::from([127, 0, 0, 1]);
+        let covers = |_: &str| true;
+        for (peer, forwarded, expected) in [
+            (proxy, Some("http"), Some(false)),
+            (proxy, Some("https"), Some(true)),
+            (proxy, None, Some(true)),
+            (stranger, Some("http"), Some(true)),
+            (stranger, None, Some(true)),
+        ] {
+            let forwarded = forwarded.map(|scheme| ("x-forwarded-proto", scheme));
+            let pairs: Vec<_> = [("host", "a.example")].into_iter().chain(forwarded).collect();
+            let socket = Socket { peer: Some(peer), covers: Some(&covers) };
+            let parts = parts("/", &pairs);
+            let facts = Facts::of(&parts, socket, &TrustedProxies::new(Vec::new())).expect("has a host");
+            assert_eq!(facts.is_https, expected, "{peer} {pairs:?}");
+        }
+        let parts = parts("/", &[("host", "a.example")]);
+        let facts = Facts::of(&parts, Socket::plain(Some(stranger)), &TrustedProxies::new(Vec::new()));
+        assert_eq!(facts.expect("has a host").is_https, None, "without TLS nothing is known");
+    }
+
+    #[test]
     fn basic_credentials_are_form_decoded() {
         let parts = parts("/", &[("authorization", "Basic YSUzQWI6cCt3JTI1")]); // a%3Ab:p+w%25
         let Ok(Authorization::Basic { client_id, client_secret }) = Authorization::of(&parts.headers) else {

@@ -21,7 +21,7 @@ use crate::flow::login::callback::CallbackError;
 use crate::flow::login::transaction::TransactionError;
 use crate::flow::{Call, Services, UpstreamTime};
 use crate::telemetry::metrics::Endpoint;
-use crate::tenant::lookup::{Query, Unresolved};
+use crate::tenant::lookup::{Query, Resolved, Unresolved};
 use crate::tenant::registry::Registry;
 use crate::tenant::reload::{RegistryHandle, Reloader};
 
@@ -203,16 +203,13 @@ impl Incoming<'_> {
         }
     }
 
-    /// Finds out whether the header names anybody here, before a body is read.
-    pub(super) fn precheck(&self, exchange: &mut Exchange<'_>) -> Result<(), Failure> {
+    /// Finds out whom the header names here, before a body is read. It does not count: [`Incoming::call`] does.
+    pub(super) fn precheck(&self, exchange: &mut Exchange<'_>) -> Result<Resolved, Failure> {
         let query = Query { host: &self.facts.host, client_type: self.facts.client_type, client_id: None };
-        match self.registry.resolve(&query) {
-            Ok(_) => Ok(()),
-            Err(unresolved) => {
-                exchange.unresolved(&unresolved);
-                Err(Failure::Unresolved(unresolved))
-            }
-        }
+        self.registry.resolve(&query).map_err(|unresolved| {
+            exchange.unresolved(&unresolved);
+            Failure::Unresolved(unresolved)
+        })
     }
 
     /// The path without the service prefix.

@@ -42,20 +42,23 @@ pub fn under_way(headers: &HeaderMap, transport: Transport) -> Vec<(&str, &str)>
     found
 }
 
-/// `Set-Cookie` for a login that begins. `Strict` would not come back from Auth0's page.
+/// `Set-Cookie` for a login that begins.
 pub fn set(transaction: &SealedTransaction, same_site: SameSite, transport: Transport) -> Option<HeaderValue> {
-    let same_site = match (same_site, transport) {
-        // Browsers keep `None` with `Secure` alone.
-        (SameSite::None, Transport::Secure) => CookieSameSite::None,
-        (SameSite::Strict | SameSite::Lax | SameSite::None, _) => CookieSameSite::Lax,
-    };
     let max_age = cookie::time::Duration::try_from(LIFETIME).unwrap_or(cookie::time::Duration::ZERO);
-    write(&transaction.name, &transaction.value, (same_site, max_age), transport)
+    write(&transaction.name, &transaction.value, (as_sent(same_site, transport), max_age), transport)
 }
 
-/// `Set-Cookie` that takes one away.
-pub fn clear(name: &str, transport: Transport) -> Option<HeaderValue> {
-    write(name, "", (CookieSameSite::Lax, cookie::time::Duration::ZERO), transport)
+/// `Set-Cookie` that takes one away. In an answer to another site's page browsers heed it only as they took it.
+pub fn clear(name: &str, same_site: SameSite, transport: Transport) -> Option<HeaderValue> {
+    write(name, "", (as_sent(same_site, transport), cookie::time::Duration::ZERO), transport)
+}
+
+/// `Strict` would not come back from Auth0's page, and browsers keep `None` with `Secure` alone.
+fn as_sent(same_site: SameSite, transport: Transport) -> CookieSameSite {
+    match (same_site, transport) {
+        (SameSite::None, Transport::Secure) => CookieSameSite::None,
+        (SameSite::Strict | SameSite::Lax | SameSite::None, _) => CookieSameSite::Lax,
+    }
 }
 
 fn write(
@@ -102,7 +105,9 @@ mod tests {
         let transaction = SealedTransaction { name: "txn-a".to_owned(), value: "v".to_owned() };
         let text = set(&transaction, SameSite::Strict, Transport::Secure).expect("is a header");
         assert_eq!(text, "__Host-txn-a=v; HttpOnly; SameSite=Lax; Secure; Path=/; Max-Age=600");
-        let text = clear("txn-a", Transport::PlainLoopback).expect("is a header");
+        let text = clear("txn-a", SameSite::None, Transport::Secure).expect("is a header");
+        assert_eq!(text, "__Host-txn-a=; HttpOnly; SameSite=None; Secure; Path=/; Max-Age=0");
+        let text = clear("txn-a", SameSite::None, Transport::PlainLoopback).expect("is a header");
         assert_eq!(text, "txn-a=; HttpOnly; SameSite=Lax; Path=/; Max-Age=0");
     }
 }

@@ -52,6 +52,16 @@ pub(super) enum Poll {
     Confirmed(Device),
 }
 
+/// What came of a one-time password.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Tried {
+    Right,
+    /// Or none was sent.
+    Wrong,
+    /// Too many wrong ones before.
+    Burned,
+}
+
 /// A login that wants a second factor.
 #[derive(Debug, Clone)]
 pub(super) struct SecondFactor {
@@ -87,8 +97,8 @@ struct Inner {
     second_factors: HashMap<String, SecondFactor>,
     /// By `sub`.
     authenticators: HashMap<String, Vec<Authenticator>>,
-    /// By `oob_code`: whether the user said yes.
-    channels: HashMap<String, bool>,
+    /// By `oob_code`: whose it is, and whether the user said yes.
+    channels: HashMap<String, (String, bool)>,
     recovery_codes: HashMap<String, String>,
     pushed: HashMap<String, (Timestamp, String)>,
 }
@@ -154,16 +164,19 @@ impl Pending {
         self.lock().one_time_passwords.get(&to.to_lowercase()).map(|(password, _)| password.clone())
     }
 
-    /// Tries one: `None` where it was burned by wrong ones, or none was sent.
-    pub(super) fn try_password(&self, to: &str, password: &str) -> Option<bool> {
+    /// Tries one; the right one is used up.
+    pub(super) fn try_password(&self, to: &str, password: &str) -> Tried {
         let mut inner = self.lock();
-        let (right, tries) = inner.one_time_passwords.get_mut(&to.to_lowercase())?;
-        if right == password && *tries < MOST_TRIES {
+        let Some((right, tries)) = inner.one_time_passwords.get_mut(&to.to_lowercase()) else { return Tried::Wrong };
+        if *tries >= MOST_TRIES {
+            return Tried::Burned;
+        }
+        if right == password {
             inner.one_time_passwords.remove(&to.to_lowercase());
-            return Some(true);
+            return Tried::Right;
         }
         *tries += 1;
-        (*tries <= MOST_TRIES).then_some(false)
+        Tried::Wrong
     }
 
     /// A login wants a second factor.
@@ -178,9 +191,9 @@ impl Pending {
         if is_over(found.at, MFA_LIFETIME, now) { Err(MfaToken::Expired) } else { Ok(found.clone()) }
     }
 
-    /// An `mfa_token` is used up.
-    pub(super) fn end_factor(&self, token: &str) {
-        self.lock().second_factors.remove(token);
+    /// An `mfa_token` is used up; of two that show the right factor at once, one gets the login.
+    pub(super) fn end_factor(&self, token: &str) -> bool {
+        self.lock().second_factors.remove(token).is_some()
     }
 
     /// What a user has; the first look at one gives it a one-time password.
@@ -195,18 +208,23 @@ impl Pending {
     }
 
     /// A message went out over a second channel.
-    pub(super) fn open_channel(&self, oob_code: String) {
-        put(&mut self.lock().channels, oob_code, false);
+    pub(super) fn open_channel(&self, oob_code: String, subject: &str) {
+        put(&mut self.lock().channels, oob_code, (subject.to_owned(), false));
     }
 
     /// The user says yes to it.
     pub(super) fn confirm_channel(&self, oob_code: &str) -> bool {
-        self.lock().channels.get_mut(oob_code).map(|confirmed| *confirmed = true).is_some()
+        self.lock().channels.get_mut(oob_code).map(|(_, confirmed)| *confirmed = true).is_some()
     }
 
-    /// Whether the user said yes; `None`: no such message.
-    pub(super) fn channel(&self, oob_code: &str) -> Option<bool> {
-        self.lock().channels.get(oob_code).copied()
+    /// Whether the user said yes; `None`: no such message to this user.
+    pub(super) fn channel(&self, oob_code: &str, subject: &str) -> Option<bool> {
+        self.lock().channels.get(oob_code).filter(|(of, _)| of == subject).map(|(_, confirmed)| *confirmed)
+    }
+
+    /// A message is used up.
+    pub(super) fn close_channel(&self, oob_code: &str) {
+        self.lock().channels.remove(oob_code);
     }
 
     /// The user's recovery code.

@@ -28,11 +28,11 @@ use super::tenant::TenantState;
 use super::{Tenants, control, endpoints};
 use crate::server::tls::Certificates;
 
+/// Longer than any test takes for one.
+const HANDSHAKE_WITHIN: Duration = Duration::from_secs(10);
+
 /// Auth0 takes a megabyte; the emulator no more than a test sends.
 const BODY_CAP: usize = 1024 * 1024;
-
-/// Who does not finish a handshake by then is dropped.
-const HANDSHAKE_WITHIN: Duration = Duration::from_secs(10);
 
 /// Serves until `stop`.
 pub(super) fn spawn(

@@ -67,6 +67,7 @@ pub async fn document(services: &Services, call: &Call, base: &str) -> Result<Ma
         ("response_types_supported", json!(["code"])),
         ("response_modes_supported", json!(["query"])),
         ("code_challenge_methods_supported", json!([pkce::METHOD])),
+        ("scopes_supported", json!(call.client.scopes.iter().collect::<Vec<_>>())),
         ("grant_types_supported", json!(grants)),
         ("request_parameter_supported", json!(false)),
         ("request_uri_parameter_supported", json!(false)),

@@ -19,6 +19,7 @@ use crate::base::secret::Secret;
 use crate::oauth::authorize::{AuthorizationRequest, AuthorizationRequestError};
 use crate::oauth::parameters::Parameters;
 use crate::oauth::scope::Scopes;
+use crate::tenant::model::Client;
 use table::{Encoding, Kind, Row};
 
 pub use table::Operation;
@@ -90,12 +91,17 @@ impl fmt::Debug for Wanted {
     }
 }
 
+/// Whether the client's file lists the endpoint. Asked before the body is read: who may not use it learns nothing of
+/// what it takes.
+pub fn admit(client: &Client, operation: Operation) -> Result<(), PassthroughError> {
+    let is_listed = client.passthrough.contains(&table::row(operation).member);
+    if is_listed { Ok(()) } else { Err(PassthroughError::NotListed) }
+}
+
 /// Passes a request on, to its end also when the caller hangs up.
 pub async fn run(services: &Arc<Services>, call: &Call, wanted: Wanted) -> Result<RelayAnswer, PassthroughError> {
+    admit(&call.client, wanted.operation)?;
     let row = table::row(wanted.operation);
-    if !call.client.passthrough.contains(&row.member) {
-        return Err(PassthroughError::NotListed);
-    }
     if row.shows != Shows::Nothing {
         policy::caller(&call.client, wanted.caller_secret.as_ref()).map_err(|()| PassthroughError::CallerRejected)?;
     }
@@ -156,6 +162,13 @@ fn members(call: &Call, row: &Row, given: Map<String, Value>) -> Result<Map<Stri
     if row.operation == Operation::Par {
         return pushed(call, &given);
     }
+    let mut members = pick(row, &given)?;
+    rules(call, row, &mut members)?;
+    Ok(members)
+}
+
+/// The row's members, each of its kind. What the row does not have stays behind.
+fn pick(row: &Row, given: &Map<String, Value>) -> Result<Map<String, Value>, PassthroughError> {
     let mut members = Map::new();
     for (name, kind) in row.members {
         if let Some(value) = given.get(*name).filter(|value| !value.is_null() && **value != "") {
@@ -166,7 +179,6 @@ fn members(call: &Call, row: &Row, given: Map<String, Value>) -> Result<Map<Stri
     if let Some(missing) = row.required.iter().find(|name| !members.contains_key(**name)) {
         return Err(PassthroughError::Missing(missing));
     }
-    rules(call, row, &mut members)?;
     Ok(members)
 }
 
@@ -197,10 +209,7 @@ fn rules(call: &Call, row: &Row, members: &mut Map<String, Value>) -> Result<(),
         Operation::Signup | Operation::ChangePassword => {
             connection(call, members)?;
             let organization = members.get("organization").and_then(Value::as_str);
-            if organization.is_some() && organization != call.client.organization.as_deref() {
-                return Err(PassthroughError::Member("organization"));
-            }
-            Ok(())
+            Ok(policy::organization(&call.client, organization)?)
         }
         Operation::Revoke
         | Operation::Par
@@ -256,4 +265,69 @@ fn pushed(call: &Call, given: &Map<String, Value>) -> Result<Map<String, Value>,
     // The client's authentication names it.
     let built = built.into_iter().filter(|(name, _)| *name != "client_id");
     Ok(built.map(|(name, value)| (name.to_owned(), Value::String(value))).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    use super::*;
+
+    const OPERATIONS: [Operation; 10] = [
+        Operation::Revoke,
+        Operation::DeviceCode,
+        Operation::Par,
+        Operation::PasswordlessStart,
+        Operation::Signup,
+        Operation::ChangePassword,
+        Operation::MfaAssociate,
+        Operation::MfaChallenge,
+        Operation::MfaAuthenticators,
+        Operation::MfaAuthenticator,
+    ];
+
+    /// A member of any kind, as a stranger may send it.
+    fn value() -> impl Strategy<Value = Value> {
+        let leaf = prop_oneof![
+            Just(Value::Null),
+            any::<bool>().prop_map(Value::from),
+            any::<i32>().prop_map(Value::from),
+            "[a-z]{0,6}".prop_map(Value::from),
+        ];
+        leaf.prop_recursive(2, 16, 12, |inner| {
+            prop_oneof![
+                proptest::collection::vec(inner.clone(), 0..12).prop_map(Value::from),
+                proptest::collection::btree_map("[a-z_]{1,8}", inner, 0..12).prop_map(|it| json!(it)),
+            ]
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn nothing_but_the_rows_members_gets_through_each_of_its_kind(
+            values in proptest::collection::vec(value(), 24),
+            strange in proptest::collection::btree_map("client_secret|client_assertion|client_id|request_uri|[a-z_]{1,9}", value(), 0..6),
+        ) {
+            for operation in OPERATIONS {
+                let row = table::row(operation);
+                let mut given: Map<String, Value> = strange.clone().into_iter().collect();
+                given.extend(row.members.iter().zip(&values).map(|((name, _), value)| ((*name).to_owned(), value.clone())));
+                let Ok(members) = pick(row, &given) else { continue };
+                for (name, value) in &members {
+                    let kind = row.members.iter().find(|(have, _)| have == name).map(|(_, kind)| *kind);
+                    prop_assert!(kind.is_some_and(|kind| check(kind, value).is_some()), "{operation:?} {name}");
+                }
+                prop_assert!(row.required.iter().all(|name| members.contains_key(*name)));
+            }
+        }
+
+        #[test]
+        fn an_authenticators_id_is_one_segment_of_the_path_or_none(segment in "(%[0-9a-fA-F]{2}|[ -~]){0,20}") {
+            if let Ok(encoded) = authenticator(&segment) {
+                let is_sound = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'%' | b'_' | b'-');
+                prop_assert!(!encoded.is_empty() && encoded.bytes().all(is_sound), "{encoded}");
+            }
+        }
+    }
 }

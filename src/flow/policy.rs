@@ -26,6 +26,9 @@ pub enum PolicyError {
     /// An audience that is not the client's.
     #[error("the audience is not allowed for the client")]
     AudienceNotAllowed,
+    /// Another organization than the client's.
+    #[error("the organization is not the client's")]
+    OrganizationNotAllowed,
     /// A connection that is unknown, not the client's or not the host's.
     #[error("the connection is not allowed here")]
     ConnectionNotAllowed,
@@ -78,6 +81,12 @@ pub(super) fn audience<'a>(client: &Client, asked: Option<&'a str>) -> Result<Op
         }
         asked => Ok(asked),
     }
+}
+
+/// The client's own or none: another is refused, and never answered with a login in the client's.
+pub(super) fn organization(client: &Client, asked: Option<&str>) -> Result<(), PolicyError> {
+    let is_allowed = asked.is_none() || asked == client.organization.as_deref();
+    if is_allowed { Ok(()) } else { Err(PolicyError::OrganizationNotAllowed) }
 }
 
 /// The connection of a login here (contract §2, "Connection for a request").

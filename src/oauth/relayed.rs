@@ -69,6 +69,8 @@ pub struct RelayedRequest {
     pub members: Vec<(&'static str, Secret)>,
     /// The connection asked for, where the grant names one.
     pub realm: Option<String>,
+    /// The organization asked for, where the grant begins a login. It is held against the client's and never sent.
+    pub organization: Option<String>,
 }
 
 impl RelayedRequest {
@@ -89,7 +91,11 @@ impl RelayedRequest {
             Begins::LoginInRealm => Some(parameters.take("realm").ok_or("realm")?),
             Begins::Nothing | Begins::Login => None,
         };
-        Ok(Self { grant, members, realm })
+        let organization = match grant.begins {
+            Begins::LoginInRealm | Begins::Login => parameters.take("organization"),
+            Begins::Nothing => None,
+        };
+        Ok(Self { grant, members, realm, organization })
     }
 }
 

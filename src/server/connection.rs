@@ -69,7 +69,8 @@ pub enum Transport {
 /// What a connection may take.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ConnectionOptions {
-    /// For a request's head, from its first byte; for the first one, from the accept.
+    /// For a request's head, from its first byte; for the first one, from the accept or the end of the TLS handshake,
+    /// which may take as long itself.
     pub header_timeout: Duration,
     /// Without a request under way and without a byte in or out: also bounds a caller that does not read its answer.
     pub idle_timeout: Duration,
@@ -122,8 +123,8 @@ impl<S: HttpService> Connections<S> {
         Self { service, builder: builder(shutdown.tracker()), patience, shutdown }
     }
 
-    /// How long a request's head, and a handshake before it, may take.
-    pub(super) fn head_timeout(&self) -> Duration {
+    /// How long a TLS handshake may take.
+    pub(super) fn handshake_within(&self) -> Duration {
         self.patience.head
     }
 

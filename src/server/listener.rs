@@ -178,7 +178,7 @@ where
     let Some(tls) = tls else {
         return connections.serve(socket, ConnectionInfo { peer, transport: Transport::Plain }).await;
     };
-    let handshake = connections.unless_ended(tls.accept(socket, connections.head_timeout()));
+    let handshake = connections.unless_ended(tls.accept(socket, connections.handshake_within()));
     match handshake.await {
         Some(Ok((stream, names))) => {
             connections.serve(stream, ConnectionInfo { peer, transport: Transport::Tls(names) }).await;

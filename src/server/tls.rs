@@ -7,7 +7,7 @@ mod chain;
 
 use std::io;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
@@ -36,6 +36,8 @@ pub struct Certificates {
     files: Vec<CertificateFiles>,
     /// One for each pair of files, in their order.
     current: ArcSwap<Vec<Arc<Chain>>>,
+    /// One look at the files at a time: a slow one does not put older files over newer ones.
+    reading: Mutex<()>,
     metrics: Arc<Metrics>,
     clock: Arc<dyn Clock>,
 }
@@ -54,18 +56,15 @@ impl Certificates {
         clock: Arc<dyn Clock>,
     ) -> Result<Self, CertificateError> {
         let chains = files.iter().map(|files| Chain::load(files).map(Arc::new)).collect::<Result<Vec<_>, _>>()?;
-        let loaded = Self { files, current: ArcSwap::from_pointee(chains), metrics, clock };
+        let loaded = Self { files, current: ArcSwap::from_pointee(chains), reading: Mutex::new(()), metrics, clock };
         loaded.tell();
         Ok(loaded)
     }
 
-    /// The files that are read.
-    pub fn paths(&self) -> impl Iterator<Item = &PathBuf> {
-        self.files.iter().flat_map(|files| [&files.certificates, &files.key])
-    }
-
-    /// Looks at the files again. What is the same stays the same, so that its sessions can be resumed.
+    /// Looks at the files again; reads from disk, so not on a thread that serves. What is the same stays the same,
+    /// so that its sessions can be resumed.
     pub fn read_again(&self) {
+        let _one = self.reading.lock().unwrap_or_else(PoisonError::into_inner);
         let before = self.current.load_full();
         let now = self.files.iter().zip(before.iter()).map(|(files, before)| match Chain::load(files) {
             Ok(now) if now.is_same(before) => Arc::clone(before),
@@ -82,8 +81,9 @@ impl Certificates {
         let now: Vec<_> = now.collect();
         if now.iter().zip(before.iter()).any(|(now, before)| !Arc::ptr_eq(now, before)) {
             self.current.store(Arc::new(now));
-            self.tell();
         }
+        // Also where nothing changed: who looks into the log at night finds what has expired since.
+        self.tell();
     }
 
     /// The metric, and a line for each certificate whose time is over.
@@ -91,14 +91,16 @@ impl Certificates {
         let chains = self.current.load();
         let now = self.clock.now().as_second();
         for (files, chain) in self.files.iter().zip(chains.iter()).filter(|(_, chain)| chain.not_after() <= now) {
-            tracing::error!(file = %files.certificates.display(), not_after = chain.not_after(), "a certificate has expired");
+            let not_after =
+                jiff::Timestamp::from_second(chain.not_after()).map(|at| at.to_string()).unwrap_or_default();
+            tracing::error!(file = %files.certificates.display(), not_after, "a certificate has expired");
         }
         if let Some(earliest) = chains.iter().map(|chain| chain.not_after()).min() {
             self.metrics.certificate_not_after(earliest);
         }
     }
 
-    /// A handshake, and what the certificate covers that it was given. Who does not finish it `within` is dropped.
+    /// A handshake, and what the certificate covers that it was given. Who does not finish it in time is an error.
     pub async fn accept<I>(&self, socket: I, within: Duration) -> io::Result<(TlsStream<I>, Arc<CertificateNames>)>
     where
         I: AsyncRead + AsyncWrite + Unpin,

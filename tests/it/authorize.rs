@@ -17,7 +17,7 @@ connections:
 clients:
   web:
     client_id: shop-web
-    redirect_urls: [\"https://{host}/callback\"]
+    redirect_urls: [\"https://{host}/elsewhere\", \"https://{host}/callback\"]
     scopes: [openid, email, offline_access, website]
     audience: https://api.shop.example
     login_urls: [\"https://{host}/\"]

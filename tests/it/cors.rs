@@ -63,7 +63,7 @@ async fn a_page_reads_also_why_its_request_was_refused_before_all_of_it_was_read
         ("/oauth/token", form, "a=1&a=2", 400),
         ("/oauth/token", form, &*large, 413),
         ("/refreshtoken", "application/json", "{", 400),
-        ("/oauth/revoke", "text/plain", "x", 415),
+        ("/oauth/revoke", "text/plain", "x", 404),
     ] {
         let answer = ask("POST", path).body(content_type, body).send().await;
         assert_eq!((answer.status.as_u16(), allowed(&answer)), (status, Some(PAGE)), "{path} {content_type}");

@@ -29,6 +29,7 @@ async fn the_tenants_document_points_to_what_is_served_here() {
     }
     let assertions = "token_endpoint_auth_signing_alg_values_supported";
     assert!(document.get(assertions).is_none(), "the gateway takes no assertion");
+    assert_eq!(document["scopes_supported"], serde_json::json!(["openid", "profile", "email", "offline_access"]));
     let api = world.request("GET", path, "api", APP).send().await.json();
     assert!(api.get("authorization_endpoint").is_none(), "this client has no such grant");
     assert_eq!(world.auth0("acme").calls(EndpointName::Discovery), 1, "one fetch for all of them");
@@ -54,6 +55,7 @@ async fn a_document_that_does_not_depend_on_who_asks_may_be_kept() {
         assert_eq!(shared.headers["cache-control"], "no-store");
         let alone = world.bare("GET", path).header("x-forwarded-host", "anything.example").send().await;
         assert_eq!(alone.headers["cache-control"], "public, max-age=300");
+        assert!(alone.headers.get_all("vary").iter().any(|value| value == "x-forwarded-proto"), "{path}");
     }
 }
 

@@ -71,6 +71,12 @@ async fn a_device_waits_until_its_user_says_yes() {
     assert!(world.auth0("shop").confirm_device(&begun.token("user_code"), USER));
     world.clock.advance(Duration::from_secs(30));
     assert!(!poll().await.token("id_token").is_empty());
+    assert_eq!(poll().await.outcome(), (403, "invalid_grant".to_owned()), "a device code is good once");
+    let begun = world.request("POST", "/oauth/device/code", "tv", HOST).form(&[("scope", "openid")]).send().await;
+    let device_code = begun.token("device_code");
+    world.clock.advance(Duration::from_secs(901));
+    let late = token(&world, "tv", DEVICE, &[("device_code", &device_code)]).await;
+    assert_eq!(late.outcome(), (403, "expired_token".to_owned()));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -81,6 +87,12 @@ async fn a_one_time_password_logs_in_to_tokens_or_to_a_session() {
         token(&world, client_type, OTP, &[("username", USER), ("otp", otp), ("realm", "email")]).await
     };
     assert_eq!(login("tv", "999999").await.outcome(), (403, "invalid_grant".to_owned()));
+    let otp = world.auth0("shop").last_one_time_password(USER).unwrap();
+    for _ in 0..3 {
+        assert_eq!(login("tv", "999999").await.outcome(), (403, "invalid_grant".to_owned()));
+    }
+    assert!(login("tv", &otp).await.text().contains("maximum number of attempts"), "in Auth0's own words");
+    start(&world, "tv").await;
     let otp = world.auth0("shop").last_one_time_password(USER).unwrap();
     let tokens = login("tv", &otp).await;
     assert!(!tokens.token("access_token").is_empty());
@@ -191,4 +203,26 @@ async fn a_second_channel_is_pending_as_auth0_says_it_and_a_recovery_code_is_giv
         let fresh = answer.json()["recovery_code"].as_str().unwrap().to_owned();
         assert!(!fresh.is_empty() && fresh != code && !answer.sid().is_empty(), "the user's to keep");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_exchange_asks_for_no_more_than_the_file_allows() {
+    let shop = SHOP.replace("client_secret: tv-secret", "client_secret: tv-secret\n    organization: org_1");
+    let world = World::with(WorldOptions { files: vec![("shop.yaml", shop)], flags: Vec::new(), as_dev: false }).await;
+    let base = [("subject_token", USER), ("subject_token_type", "urn:example:legacy-id")];
+    for (name, value, expected) in [
+        ("organization", "org_2", "invalid_request"),
+        ("scope", "openid admin", "invalid_scope"),
+        ("audience", "https://other.example", "invalid_target"),
+    ] {
+        let refused = token(&world, "tv", EXCHANGE, &[base[0], base[1], (name, value)]).await;
+        assert_eq!(refused.outcome(), (400, expected.to_owned()), "{name}");
+    }
+    let missing = token(&world, "tv", EXCHANGE, &base[..1]).await;
+    assert!(missing.text().contains("subject_token_type is missing"), "{missing:?}");
+    assert_eq!(world.auth0("shop").calls_total(), 0);
+    let own = token(&world, "tv", EXCHANGE, &[base[0], base[1], ("organization", "org_1")]).await;
+    assert!(!own.token("access_token").is_empty());
+    let asked = world.auth0("shop").last_request(EndpointName::Token).unwrap();
+    assert_eq!(asked.form_value("organization"), Some("org_1"));
 }

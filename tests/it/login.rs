@@ -206,6 +206,18 @@ async fn client_credentials_are_for_callers_that_show_the_clients_own() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_answer_names_no_scope_that_was_neither_asked_for_nor_granted() {
+    let world = World::of("shop.yaml", &plain_tenant("shop", "shop.example")).await;
+    let machine = world.request("POST", "/oauth/token", "api", "shop.example").form(&[
+        ("grant_type", "client_credentials"),
+        ("client_id", "any"),
+        ("client_secret", "any-secret"),
+    ]);
+    let granted = machine.send().await;
+    assert_eq!((granted.status.as_u16(), granted.json().get("scope")), (200, None), "{granted:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_a_caller_may_not_ask_for_is_refused_before_auth0_hears_of_it() {
     let world = World::sample().await;
     let base = || world.login("api", PRODUCTION, USER, "Passw0rd-prod");

@@ -30,6 +30,13 @@ clients:
   none:
     client_id: shop-none
     scopes: [openid]
+  page:
+    client_id: shop-page
+    client_secret: page-secret
+    scopes: [openid, website]
+    default_connection: Username-Password-Authentication
+    redirect_urls: [\"https://{host}/callback\"]
+    passthrough: [revoke, passwordless, change_password]
 ";
 
 async fn shop() -> World {
@@ -61,6 +68,13 @@ async fn what_is_not_listed_is_not_there() {
     }
     for (method, path) in [("GET", "/mfa/authenticators"), ("DELETE", "/mfa/authenticators/totp%7Cdev_1")] {
         assert_eq!(world.request(method, path, "none", HOST).bearer("m").send().await.status, 404, "{path}");
+    }
+    for (content_type, body) in
+        [("text/plain", "x".to_owned()), ("application/json", "{".to_owned()), ("application/json", "x".repeat(70_000))]
+    {
+        let request = world.request("POST", "/oauth/par", "none", HOST).body(content_type, &body);
+        let answer = request.send().await;
+        assert_eq!((answer.status, answer.body), (unknown.status, unknown.body.clone()), "whatever the body is");
     }
     assert_eq!(world.auth0("shop").calls_total(), 0);
 }
@@ -176,6 +190,7 @@ async fn a_pushed_request_keeps_to_the_rules_and_is_taken_once() {
     assert!(location.ends_with(&format!("/authorize?client_id=shop-all&{query}")), "{location}");
     let landed = Visitor::new().log_in(location, USER, "Passw0rd-1").await;
     assert!(landed.starts_with("https://shop.example/signed-in?") && landed.contains("state=s"), "{landed}");
+    assert_eq!(Visitor::new().visit(location).await.status, 400, "Auth0 takes a pushed request once");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -206,4 +221,87 @@ async fn authenticators_are_listed_and_deleted_by_the_callers_own_token() {
         (recorded.method.as_str(), recorded.path.replace("%7C", "|")),
         ("DELETE", format!("/mfa/authenticators/{id}"))
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_revocation_goes_on_with_the_clients_own_secret_and_nothing_of_the_callers() {
+    let world = shop().await;
+    let request = world.request("POST", "/oauth/revoke", "page", HOST).header("x-forwarded-for", "203.0.113.7");
+    let basic = request.header("authorization", "Basic c2hvcC1wYWdlOmNhbGxlcnM=");
+    let form = [("token", "t"), ("client_assertion", "forged"), ("client_assertion_type", "x"), ("more", "m")];
+    let answer = basic.form(&form).send().await;
+    assert_eq!((answer.status.as_u16(), answer.body.len()), (200, 0));
+    let asked = world.auth0("shop").last_request(EndpointName::Revoke).unwrap();
+    let sent: Vec<_> = asked.form.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+    assert_eq!(sent, [("token", "t"), ("client_id", "shop-page"), ("client_secret", "page-secret")]);
+    let found = "auth0_gateway_tenant_resolution_total{reason=\"exact\"}";
+    assert_eq!(world.metric(found).await, 1, "a request is resolved once");
+    assert_eq!((asked.header("authorization"), asked.header("auth0-forwarded-for")), (None, None));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_users_address_goes_where_auth0_reads_it() {
+    let world = shop().await;
+    let request = world.request("POST", "/passwordless/start", "page", HOST).header("x-forwarded-for", "203.0.113.7");
+    let body = json!({ "connection": "email", "email": USER }).to_string();
+    let request = request.header("auth0-forwarded-for", "6.6.6.6").body("application/json", &body);
+    assert_eq!(request.send().await.status, 200);
+    let asked = world.auth0("shop").last_request(EndpointName::PasswordlessStart).unwrap();
+    assert_eq!(asked.header("auth0-forwarded-for"), Some("203.0.113.7"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_page_of_another_site_uses_no_visitors_session() {
+    let world = shop().await;
+    let request = || world.request("POST", "/dbconnections/change_password", "page", HOST).form(&[("email", USER)]);
+    let foreign = || request().header("origin", "https://evil.example").header("sec-fetch-site", "cross-site");
+    assert_eq!(foreign().cookie("x").send().await.status, 403);
+    assert_eq!(world.auth0("shop").calls_total(), 0);
+    assert_eq!(request().cookie("x").header("origin", "https://shop.example").send().await.status, 200);
+    assert_eq!(foreign().send().await.status, 200, "without a session there is nothing of the visitor's to use");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_page_of_auth0s_is_shown_as_text_and_its_headers_stay_behind() {
+    let world = shop().await;
+    let mut fault = Fault::respond(400, "<script>alert(1)</script>");
+    if let Some(response) = &mut fault.respond {
+        let header = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+        response.headers = vec![header("content-type", "text/html"), header("set-cookie", "did=1")];
+    }
+    world.auth0("shop").set_fault(EndpointName::ChangePassword, fault);
+    let answer = post(&world, "/dbconnections/change_password", json!({ "email": USER })).await;
+    assert_eq!(answer.status, 400);
+    assert_eq!(answer.headers["content-type"], "text/plain; charset=utf-8");
+    assert_eq!(answer.headers["x-content-type-options"], "nosniff");
+    assert!(!answer.headers.contains_key("set-cookie"));
+    world.auth0("shop").set_fault(EndpointName::ChangePassword, Fault::respond(200, "x".repeat((1 << 20) + 1)));
+    let large = post(&world, "/dbconnections/change_password", json!({ "email": USER })).await;
+    assert_eq!(large.outcome(), (502, "server_error".to_owned()));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pushed_request_asks_for_no_more_than_the_file_allows() {
+    let world = shop().await;
+    for (name, value, expected) in [
+        ("request", "x", (400, "invalid_request")),
+        ("request_uri", "urn:x", (400, "invalid_request")),
+        ("scope", "openid admin", (400, "invalid_scope")),
+        ("audience", "https://other.example", (400, "invalid_target")),
+        ("connection", "Try", (403, "access_denied")),
+        ("organization", "org_2", (400, "invalid_request")),
+        ("code_challenge_method", "plain", (400, "invalid_request")),
+        ("redirect_uri", "https://test.shop.example/signed-in", (400, "invalid_request")),
+    ] {
+        let mut body = json!({
+            "response_type": "code", "redirect_uri": "https://shop.example/signed-in", "state": "s", "nonce": "n",
+            "code_challenge": CHALLENGE, "code_challenge_method": "S256",
+        });
+        body[name] = value.into();
+        let answer = post(&world, "/oauth/par", body).await.outcome();
+        assert_eq!(answer, (expected.0, expected.1.to_owned()), "{name}");
+    }
+    let target = "/authorize?request_uri=urn%3Aietf%3Aparams%3Aoauth%3Arequest_uri%3Aabc";
+    assert_eq!(world.request("GET", target, "none", HOST).send().await.status, 400, "its client pushes nothing");
+    assert_eq!(world.auth0("shop").calls_total(), 0);
 }

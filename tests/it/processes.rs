@@ -5,6 +5,7 @@ use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
 
 use crate::support::plain_tenant;
+use crate::tls::{Certificate, certificate, ending, put};
 
 const GATEWAY: &str = env!("CARGO_BIN_EXE_auth0-gateway");
 const SAMPLES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tenants.d");
@@ -135,32 +136,93 @@ fn serve_refuses_what_it_cannot_serve_with_78() {
     let pair = ["--tls-cert", "/nonexistent/a.crt", "--tls-key", "/nonexistent/a.key"];
     let said = check(&[&["serve", "--tenants", "tenants.d", "--min-valid", "0"], &pair[..]].concat(), 78);
     assert!(said.contains("/nonexistent/a.crt cannot be read"), "{said}");
-    let file = |name: &str, text: &str| {
-        std::fs::write(folder.path().join(name), text).unwrap();
-        folder.path().join(name).to_str().unwrap().to_owned()
-    };
-    let made = |name: &str| {
-        let key = rcgen::KeyPair::generate().unwrap();
-        let parameters = rcgen::CertificateParams::new(vec![name.to_owned()]).unwrap();
-        (parameters.self_signed(&key).unwrap().pem(), key.serialize_pem())
-    };
-    let ((certificate, key), (_, other_key)) = (made("a.example"), made("a.example"));
-    let (empty, certificate) = (file("empty.pem", ""), file("a.crt", &certificate));
-    let (key, other_key) = (file("a.key", &key), file("other.key", &other_key));
-    for (certificate, key, told) in [
-        (&certificate, &other_key, "are no pair: the key must be"),
-        (&empty, &key, "holds no certificate: it must be PEM"),
-        (&certificate, &empty, "holds no private key: it must be PEM"),
-    ] {
-        let pair = ["--tls-cert", certificate, "--tls-key", key];
-        let said = check(&[&["serve", "--tenants", "tenants.d", "--min-valid", "0"], &pair[..]].concat(), 78);
-        assert!(said.contains(told) && !said.contains("PRIVATE KEY"), "{said}");
-        let said = check(&[&["emulator", "--listen", "127.0.0.1:0"], &pair[..]].concat(), 78);
-        assert!(said.contains(told), "{said}");
+    for command in
+        [&["serve", "--tenants", "tenants.d", "--min-valid", "0"][..], &["emulator", "--listen", "127.0.0.1:0"]]
+    {
+        bad_pairs_are_refused(command);
     }
+    let mut emulator = Command::new(GATEWAY);
+    emulator.args(["emulator", "--listen", "127.0.0.1:0"]).env_clear();
+    emulator.env("AUTH0_GATEWAY_EMULATOR_TLS_CERT", "/nonexistent/a.crt,/nonexistent/b.crt");
+    let said = emulator.env("AUTH0_GATEWAY_EMULATOR_TLS_KEY", "/nonexistent/a.key").output().unwrap();
+    assert_eq!(said.status.code(), Some(78));
+    assert!(String::from_utf8_lossy(&said.stderr).contains("2 --tls-cert and 1 --tls-key"), "{said:?}");
     check(&["dev", "--listen", "0.0.0.0:0"], 78);
     check(&["emulator", "--listen", "0.0.0.0:0"], 78);
     check(&["healthcheck", "--ops-listen", "127.0.0.1:9"], 1);
+}
+
+/// Whatever is wrong with certificate or key, it is said with the file and what to do, and never with what is in it.
+fn bad_pairs_are_refused(command: &[&str]) {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    let (one, other) = (certificate(&["a.example"]), certificate(&["a.example"]));
+    put(folder.path(), "one", &one);
+    put(folder.path(), "other", &other);
+    std::fs::write(at("empty"), "").unwrap();
+    for (crt, key, expected) in [
+        ("one.crt", "other.key", "are no pair: give the key that the certificate was requested with"),
+        ("empty", "one.key", "empty holds no certificate: it must be PEM"),
+        ("one.crt", "empty", "empty holds no private key: it must be PEM"),
+        ("one.key", "one.crt", "one.key holds no certificate"),
+    ] {
+        let said = check(&[command, &["--tls-cert", &at(crt), "--tls-key", &at(key)]].concat(), 78);
+        assert!(said.contains(expected) && said.contains(&at(crt)) | said.contains(&at(key)), "{said}");
+        assert!(!shows(&said, &one) && !shows(&said, &other), "{said}");
+    }
+}
+
+/// Whether any line of the key is in the text.
+fn shows(text: &str, certificate: &Certificate) -> bool {
+    certificate.key.lines().any(|line| text.contains(line))
+}
+
+#[test]
+fn hup_keeps_a_certificate_beside_a_broken_pair_and_takes_the_next_good_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let tls = folder.path().join("tls");
+    std::fs::create_dir_all(folder.path().join("tenants.d")).unwrap();
+    std::fs::create_dir(&tls).unwrap();
+    write(&folder.path().join("tenants.d"), "http://127.0.0.1:9", "shop");
+    let (expired, good) = (ending("127.0.0.1", 2000), certificate(&["127.0.0.1"]));
+    put(&tls, "shop", &expired);
+    let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    let (tenants, crt, key) = (path("tenants.d"), path("tls/shop.crt"), path("tls/shop.key"));
+    let flags = ["serve", "--listen", "127.0.0.1:0", "--ops-listen", "127.0.0.1:0", "--allow-upstream", "127.0.0.0/8"];
+    let files = ["--shutdown-delay", "0s", "--tenants", &tenants, "--tls-cert", &crt, "--tls-key", &key];
+    let mut serve = Running::start(&[&flags[..], &files].concat());
+    let (mut said, mut lines) = serve.until("\"message\":\"serving\"");
+    assert!(said.contains("a certificate has expired") && said.contains("2000-01-01T00:00:00Z"), "{said}");
+    let serving: serde_json::Value = serde_json::from_str(said.lines().last().unwrap()).unwrap();
+    let at = serving["public"].as_str().unwrap().trim_start_matches("Some(").trim_end_matches(')').to_owned();
+    let url = format!("https://{at}/-/healthz");
+    std::fs::write(path("good.pem"), &good.pem).unwrap();
+    // By `curl`, which believes the good certificate alone.
+    let is_good = || Command::new("curl").args(["-sS", "--cacert", &path("good.pem"), &url]).output().unwrap();
+    assert!(!is_good().status.success());
+    std::fs::copy(path("good.pem"), path("tls/.tmp")).unwrap();
+    std::fs::rename(path("tls/.tmp"), &crt).unwrap();
+    // The watcher says it once or twice for one change: that many lines come of `HUP` alone.
+    for _ in 0..6 {
+        serve.signal("HUP");
+        let before = said.len();
+        while !said[before..].contains("cannot be loaded; the one before stays in service") {
+            assert_ne!(lines.read_line(&mut said).unwrap(), 0, "it ended: {said}");
+        }
+    }
+    let line = said.lines().find(|line| line.contains("cannot be loaded")).unwrap();
+    assert!(line.contains(&crt) && line.contains(&key) && line.contains("KeyMismatch"), "{line}");
+    assert!(!is_good().status.success(), "the one before stays");
+    put(&tls, "shop", &good);
+    serve.signal("HUP");
+    while !said.contains("a changed certificate is in service") {
+        assert_ne!(lines.read_line(&mut said).unwrap(), 0, "it ended: {said}");
+    }
+    wait_for("the good certificate is shown", || is_good().status.success());
+    serve.signal("TERM");
+    assert_eq!(serve.0.wait().unwrap().code(), Some(0));
+    lines.read_to_string(&mut said).unwrap();
+    assert!(!shows(&said, &expired) && !shows(&said, &good), "{said}");
 }
 
 #[test]

@@ -24,21 +24,32 @@ use tokio_util::task::TaskTracker;
 use crate::support::{World, WorldOptions, eventually, plain_tenant};
 
 /// A certificate of its own, for these names.
-struct Certificate {
-    pem: String,
-    key: String,
+pub(crate) struct Certificate {
+    pub(crate) pem: String,
+    pub(crate) key: String,
     der: CertificateDer<'static>,
 }
 
-fn certificate(names: &[&str]) -> Certificate {
+pub(crate) fn certificate(names: &[&str]) -> Certificate {
     let key = rcgen::KeyPair::generate().unwrap();
     let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
-    let made = rcgen::CertificateParams::new(names).unwrap().self_signed(&key).unwrap();
+    signed(&rcgen::CertificateParams::new(names).unwrap(), &key)
+}
+
+/// A certificate whose time ends with the year before.
+pub(crate) fn ending(name: &str, year: i32) -> Certificate {
+    let mut parameters = rcgen::CertificateParams::new(vec![name.to_owned()]).unwrap();
+    parameters.not_after = rcgen::date_time_ymd(year, 1, 1);
+    signed(&parameters, &rcgen::KeyPair::generate().unwrap())
+}
+
+fn signed(parameters: &rcgen::CertificateParams, key: &rcgen::KeyPair) -> Certificate {
+    let made = parameters.self_signed(key).unwrap();
     Certificate { pem: made.pem(), key: key.serialize_pem(), der: made.der().clone() }
 }
 
 /// Writes a pair as an operator's tool does: beside it, then over it.
-fn put(folder: &Path, name: &str, certificate: &Certificate) {
+pub(crate) fn put(folder: &Path, name: &str, certificate: &Certificate) {
     for (ending, text) in [("key", &certificate.key), ("crt", &certificate.pem)] {
         std::fs::write(folder.join(".tmp"), text).unwrap();
         std::fs::rename(folder.join(".tmp"), folder.join(format!("{name}.{ending}"))).unwrap();
@@ -63,9 +74,17 @@ async fn connect(world: &World, name: &str, protocols: &[&str]) -> TlsStream<Tcp
 }
 
 async fn try_connect(world: &World, name: &str, protocols: &[&str]) -> std::io::Result<TlsStream<TcpStream>> {
+    connect_by(world, name, (rustls::ALL_VERSIONS, protocols)).await
+}
+
+async fn connect_by(
+    world: &World,
+    name: &str,
+    (versions, protocols): (&[&'static rustls::SupportedProtocolVersion], &[&str]),
+) -> std::io::Result<TlsStream<TcpStream>> {
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let verifier = Arc::new(Anyone(Arc::clone(&provider)));
-    let builder = rustls::ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
+    let builder = rustls::ClientConfig::builder_with_provider(provider).with_protocol_versions(versions).unwrap();
     let mut config = builder.dangerous().with_custom_certificate_verifier(verifier).with_no_client_auth();
     config.alpn_protocols = protocols.iter().map(|protocol| protocol.as_bytes().to_vec()).collect();
     let stream = TcpStream::connect(world.gateway.public.unwrap()).await?;
@@ -176,6 +195,9 @@ async fn a_reused_connection_serves_what_its_certificate_covers_and_nothing_else
         let answer = get(&mut sender, &format!("https://{host}/userinfo")).await.unwrap();
         assert_eq!(answer.status(), expected, "{host}");
         assert!(answer.headers().contains_key("x-request-id"));
+        let body = answer.into_body().collect().await.unwrap().to_bytes();
+        let body: serde_json::Value = serde_json::from_slice(&body).unwrap();
+        assert_eq!(body["error"] == "invalid_request", expected == 421, "{host}: {body}");
     }
     let probe = get(&mut sender, "https://10.0.0.1/-/healthz").await.unwrap();
     assert_eq!(probe.status(), 200, "a probe asks the machine and not a host");
@@ -295,16 +317,60 @@ async fn a_pair_that_is_bad_leaves_the_one_before_and_others_change() {
     eventually("the mended pair is shown", async || is_shown(&world, &other).await).await;
 }
 
+/// The key inside PKCS#8 (RFC 5208 §5: version, algorithm, then the key in an OCTET STRING), in its older form.
+fn unwrapped(pkcs8: &[u8], label: &str) -> String {
+    let mut rest = contents(pkcs8).0;
+    for _ in 0..2 {
+        rest = contents(rest).1;
+    }
+    pem(label, contents(rest).0)
+}
+
+/// A DER value's contents, and what follows it.
+fn contents(der: &[u8]) -> (&[u8], &[u8]) {
+    let (start, length) = match usize::from(der[1]) {
+        long @ 0x80.. => {
+            let end = 2 + (long - 0x80);
+            (end, der[2..end].iter().fold(0, |length, byte| length << 8 | usize::from(*byte)))
+        }
+        short => (2, short),
+    };
+    der[start..].split_at(length)
+}
+
+fn pem(label: &str, der: &[u8]) -> String {
+    use base64::Engine;
+    let text = base64::engine::general_purpose::STANDARD.encode(der);
+    let lines = text.as_bytes().chunks(64).map(|line| std::str::from_utf8(line).unwrap());
+    let lines: Vec<&str> = lines.collect();
+    format!("-----BEGIN {label}-----\n{}\n-----END {label}-----\n", lines.join("\n"))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn old_forms_of_keys_serve_tls_1_2_and_1_3() {
+    let folder = tempfile::tempdir().unwrap();
+    for (algorithm, label, name) in
+        [(&rcgen::PKCS_RSA_SHA256, "RSA PRIVATE KEY", "rsa"), (&rcgen::PKCS_ECDSA_P256_SHA256, "EC PRIVATE KEY", "ec")]
+    {
+        let key = rcgen::KeyPair::generate_for(algorithm).unwrap();
+        let parameters = rcgen::CertificateParams::new(vec![format!("{name}.example")]).unwrap();
+        let old = unwrapped(&key.serialize_der(), label);
+        put(folder.path(), name, &Certificate { key: old, ..signed(&parameters, &key) });
+    }
+    let world = world(folder.path(), &["rsa", "ec"]).await;
+    for name in ["rsa.example", "ec.example"] {
+        for version in [&rustls::version::TLS12, &rustls::version::TLS13] {
+            let stream = connect_by(&world, name, (&[version], &["h2"])).await.unwrap();
+            assert_eq!(stream.get_ref().1.protocol_version(), Some(version.version), "{name}");
+            let answer = get(&mut h2(stream).await, &format!("https://{name}/-/healthz")).await.unwrap();
+            assert_eq!(answer.status(), 200, "{name}");
+        }
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn the_end_of_the_first_certificate_to_end_is_a_metric() {
     let folder = tempfile::tempdir().unwrap();
-    let ending = |name: &str, year: i32| {
-        let key = rcgen::KeyPair::generate().unwrap();
-        let mut parameters = rcgen::CertificateParams::new(vec![name.to_owned()]).unwrap();
-        parameters.not_after = rcgen::date_time_ymd(year, 1, 1);
-        let made = parameters.self_signed(&key).unwrap();
-        Certificate { pem: made.pem(), key: key.serialize_pem(), der: made.der().clone() }
-    };
     put(folder.path(), "late", &ending("late.example", 2090));
     put(folder.path(), "early", &ending("early.example", 2080));
     let world = world(folder.path(), &["late", "early"]).await;

@@ -29,7 +29,7 @@ pub(in super::super) fn answer(incoming: &Incoming<'_>, exchange: &mut Exchange<
     let mut reply = reply::found(&begun.location)?;
     let same_site = call.client.session.same_site;
     let set = begun.transaction.iter().filter_map(|it| transaction_cookie::set(it, same_site, transport));
-    let dropped = begun.dropped.iter().filter_map(|name| transaction_cookie::clear(name, transport));
+    let dropped = begun.dropped.iter().filter_map(|name| transaction_cookie::clear(name, same_site, transport));
     for value in set.chain(dropped) {
         reply.headers_mut().append(header::SET_COOKIE, value);
     }

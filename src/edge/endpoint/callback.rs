@@ -42,7 +42,8 @@ pub(in super::super) async fn answer(incoming: &Incoming<'_>, exchange: &mut Exc
             failure.reply()
         }
     };
-    if is_spent && let Some(value) = transaction_cookie::clear(&name, transport) {
+    let same_site = call.client.session.same_site;
+    if is_spent && let Some(value) = transaction_cookie::clear(&name, same_site, transport) {
         reply.headers_mut().append(header::SET_COOKIE, value);
     }
     Ok(reply)

@@ -36,6 +36,8 @@ pub(in super::super) async fn answer(
     let mut others = incoming.registry.clients_on(&incoming.facts.host);
     if names_nobody && others.all(|(tenant, _)| tenant.auth0.issuer == *issuer) {
         reply.headers_mut().insert(header::CACHE_CONTROL, PUBLIC);
+        // A proxy's word decides the scheme of the endpoints.
+        reply.headers_mut().append(header::VARY, HeaderValue::from_static("x-forwarded-proto"));
     }
     Ok(reply)
 }

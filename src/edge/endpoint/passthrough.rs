@@ -12,7 +12,7 @@ use super::super::exchange::Exchange;
 use super::super::reply::{self, Reply};
 use super::super::request::Authorization;
 use super::super::service::Incoming;
-use super::query;
+use super::{has_session_cookie, query, refuse_cross_site};
 use crate::base::secret::Secret;
 use crate::flow::passthrough::{self, Operation, Wanted};
 use crate::flow::{Media, RelayAnswer};
@@ -29,8 +29,12 @@ where
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
     if incoming.facts.client_type.is_some() {
-        // Nobody's request costs no body.
-        incoming.precheck(exchange)?;
+        // Nobody's request costs no body, and what is not listed is not there, whatever the body is.
+        let named = incoming.precheck(exchange)?;
+        if let Err(error) = passthrough::admit(&named.client, operation) {
+            exchange.resolved(&named);
+            return Err(Failure::Passthrough(error));
+        }
     }
     let headers = &incoming.parts.headers;
     let authorization = Authorization::of(headers).map_err(Failure::Request)?;
@@ -53,6 +57,10 @@ where
         return Err(Failure::TwoCredentials);
     }
     let call = incoming.call(basic_id.or(client_id).as_deref(), exchange)?;
+    passthrough::admit(&call.client, operation).map_err(Failure::Passthrough)?;
+    if has_session_cookie(incoming, &call) {
+        refuse_cross_site(incoming, &call)?;
+    }
     let authenticator = incoming.path().strip_prefix("/mfa/authenticators/").map(str::to_owned);
     let wanted = Wanted { operation, members, caller_secret: basic_secret.or(secret), bearer, authenticator };
     let answer = passthrough::run(&incoming.service.services, &call, wanted).await;

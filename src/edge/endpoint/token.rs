@@ -61,8 +61,9 @@ where
         // For the page to go to (contract §4, flow (b)).
         reply.headers_mut().insert(header::LOCATION, location);
     }
-    if let Some(value) = login.filter(|_| sealed.is_some()).and_then(|name| transaction_cookie::clear(&name, transport))
-    {
+    let spent = login.filter(|_| sealed.is_some());
+    let same_site = call.client.session.same_site;
+    if let Some(value) = spent.and_then(|name| transaction_cookie::clear(&name, same_site, transport)) {
         reply.headers_mut().append(header::SET_COOKIE, value);
     }
     Ok(reply)
@@ -118,7 +119,7 @@ pub(super) fn tokens(call: &Call, tokens: &Tokens) -> Reply {
     let issued_token_type = granted.issued_token_type.as_deref();
     match call.client.token_response {
         TokenResponse::OAuth => {
-            let scope = Some(granted.scope.as_deref().unwrap_or(&tokens.scope));
+            let scope = granted.scope.as_deref().or(tokens.scope.as_deref());
             let reply = TokenReply {
                 access_token,
                 id_token,

@@ -113,12 +113,8 @@ pub(super) fn token_request(error: TokenRequestError) -> Public {
     let (code, text) = match error {
         TokenRequestError::NoGrantType => (ErrorCode::InvalidRequest, "grant_type is missing"),
         TokenRequestError::UnknownGrantType => (ErrorCode::UnsupportedGrantType, "the grant type is not supported"),
-        TokenRequestError::Missing("username") => (ErrorCode::InvalidRequest, "username is missing"),
-        TokenRequestError::Missing("password") => (ErrorCode::InvalidRequest, "password is missing"),
-        TokenRequestError::Missing("realm") => (ErrorCode::InvalidRequest, "realm is missing"),
-        TokenRequestError::Missing("code") => (ErrorCode::InvalidRequest, "code is missing"),
-        TokenRequestError::Missing("refresh_token") => (ErrorCode::InvalidRequest, "refresh_token is missing"),
-        TokenRequestError::Missing(_) => (ErrorCode::InvalidRequest, "a parameter is missing"),
+        // Behind the parameter's name.
+        TokenRequestError::Missing(_) => (ErrorCode::InvalidRequest, "is missing"),
         TokenRequestError::Scope => (ErrorCode::InvalidScope, "scope is malformed"),
         TokenRequestError::TwoConnections => (ErrorCode::InvalidRequest, "connection and realm differ"),
     };
@@ -154,7 +150,6 @@ pub(super) fn authorize(error: &AuthorizeError) -> Public {
         AuthorizeError::ReturnUrlNotAllowed => bad("redirect is not within the client's login_urls"),
         AuthorizeError::NoChallenge => bad("code_challenge is missing"),
         AuthorizeError::StateMissing => bad("state is missing"),
-        AuthorizeError::OrganizationNotAllowed => bad("the organization is not the client's"),
         AuthorizeError::TooLong(_) => bad("state and redirect are too long together"),
     }
 }
@@ -229,6 +224,7 @@ pub(super) fn policy(error: &PolicyError) -> Public {
             "the client answers with a session and never with tokens: ask for the scope website",
         ),
         PolicyError::AudienceNotAllowed => bad(ErrorCode::InvalidTarget, "the audience is not allowed for the client"),
+        PolicyError::OrganizationNotAllowed => bad(ErrorCode::InvalidRequest, "the organization is not the client's"),
         PolicyError::ConnectionNotAllowed => {
             public(StatusCode::FORBIDDEN, ErrorCode::AccessDenied, "the connection is not allowed here")
         }

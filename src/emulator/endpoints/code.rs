@@ -11,6 +11,7 @@ use super::super::tenant::TenantState;
 use super::super::tokens::{GrantMoment, Moment};
 use super::authorize::MULTI_FACTOR;
 use super::client::Authenticated;
+use super::password::blocked;
 use super::token::user_audience;
 use crate::base::secret::Secret;
 use crate::oauth::pkce;
@@ -32,6 +33,9 @@ pub(super) fn answer(
     }
     verify(asked.code_challenge.as_deref(), arrival.form.get("code_verifier"))?;
     let user = tenant.settings().users.by_subject(&session.proven.subject).ok_or_else(invalid)?;
+    if user.blocked {
+        return Err(blocked());
+    }
     let (audience, api_scopes) = user_audience(tenant, asked.audience.as_deref())?;
     let scope = granted(&asked.scope, &api_scopes);
     let login = Login {

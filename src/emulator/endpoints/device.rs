@@ -14,6 +14,7 @@ use super::super::tenant::TenantState;
 use super::super::tokens::{GrantMoment, random_text};
 use super::client::Authenticated;
 use super::code::granted;
+use super::password::blocked;
 use super::token::user_audience;
 
 /// `POST /oauth/device/code`. Who asks says its id alone.
@@ -110,6 +111,9 @@ pub(super) fn answer(
     let subject = device.subject.unwrap_or_default();
     let gone = || Refusal::access_denied("The user is gone.".to_owned());
     let user = tenant.settings().users.by_subject(&subject).ok_or_else(gone)?;
+    if user.blocked {
+        return Err(blocked());
+    }
     let (audience, api_scopes) = user_audience(tenant, device.audience.as_deref())?;
     let scope = granted(&device.scope, &api_scopes);
     let login = Login { user, scope, audience, organization: None, nonce: None, at: GrantMoment::Login };

@@ -12,6 +12,7 @@ use super::super::pending::{Authenticator, MfaToken, SecondFactor};
 use super::super::tenant::TenantState;
 use super::super::tokens::random_text;
 use super::client::{Authenticated, authenticate};
+use super::password::blocked;
 use crate::oauth::grant::GrantType;
 
 /// Everybody's one-time password, and what a text message says.
@@ -54,7 +55,7 @@ pub(super) fn associate(tenant: &TenantState, arrival: &Arrival) -> Result<Answe
     let mut body = if kind == "otp" {
         json!({ "authenticator_type": "otp", "secret": "ABCDEFGHIJKLMNOP", "barcode_uri": "otpauth://totp/emulator" })
     } else {
-        let oob_code = open_channel(tenant);
+        let oob_code = open_channel(tenant, subject);
         json!({ "authenticator_type": "oob", "oob_channel": "sms", "oob_code": oob_code, "binding_method": "prompt" })
     };
     if tenant.pending.recovery_code(subject).is_none() {
@@ -75,7 +76,7 @@ pub(super) fn challenge(tenant: &TenantState, arrival: &Arrival) -> Result<Answe
     match all.iter().find(fits).map(|it| it.kind) {
         Some("otp") => Ok(Answer::json(StatusCode::OK, &json!({ "challenge_type": "otp" }))),
         Some(_) => {
-            let body = json!({ "challenge_type": "oob", "oob_code": open_channel(tenant), "binding_method": "prompt" });
+            let body = json!({ "challenge_type": "oob", "oob_code": open_channel(tenant, &factor.login.user.subject), "binding_method": "prompt" });
             Ok(Answer::json(StatusCode::OK, &body))
         }
         None => {
@@ -102,25 +103,31 @@ pub(super) fn answer(
     let subject = &factor.login.user.subject;
     let mut recovered = None;
     match grant {
-        GrantType::MfaOob => by_channel(tenant, arrival, required("oob_code")?)?,
+        GrantType::MfaOob => by_channel(tenant, arrival, (required("oob_code")?, subject))?,
         GrantType::MfaRecoveryCode => {
             if tenant.pending.recovery_code(subject).as_deref() != Some(required("recovery_code")?) {
                 return Err(Refusal::invalid_grant("MFA Authorization rejected."));
             }
-            recovered = Some(fresh_recovery_code(tenant, subject));
+            recovered = Some(());
         }
         _ if required("otp")? != ONE_TIME_PASSWORD => return Err(Refusal::invalid_grant("Invalid otp_code.")),
         _ => {}
     }
-    tenant.pending.end_factor(token);
+    if !tenant.pending.end_factor(token) {
+        return Err(Refusal::invalid_grant("Malformed mfa_token"));
+    }
+    if tenant.settings().users.by_subject(subject).is_none_or(|user| user.blocked) {
+        return Err(blocked());
+    }
+    let recovered = recovered.map(|()| fresh_recovery_code(tenant, subject));
     let mut members = issue(tenant, ring, &caller.client, &factor.login);
     members.extend(recovered.map(|code| ("recovery_code".to_owned(), json!(code))));
     Ok(members)
 }
 
 /// Pending is 400 here, not 403 as for devices (trap 16).
-fn by_channel(tenant: &TenantState, arrival: &Arrival, oob_code: &str) -> Result<(), Refusal> {
-    match tenant.pending.channel(oob_code) {
+fn by_channel(tenant: &TenantState, arrival: &Arrival, (oob_code, subject): (&str, &str)) -> Result<(), Refusal> {
+    match tenant.pending.channel(oob_code, subject) {
         None => Err(Refusal::invalid_grant("Invalid oob_code.")),
         Some(false) => {
             let text = "Authorization pending: please repeat the request in a few seconds.";
@@ -129,7 +136,10 @@ fn by_channel(tenant: &TenantState, arrival: &Arrival, oob_code: &str) -> Result
         Some(true) if arrival.form.get("binding_code") != Some(ONE_TIME_PASSWORD) => {
             Err(Refusal::invalid_grant("Invalid binding_code."))
         }
-        Some(true) => Ok(()),
+        Some(true) => {
+            tenant.pending.close_channel(oob_code);
+            Ok(())
+        }
     }
 }
 
@@ -145,9 +155,9 @@ fn second_factor(tenant: &TenantState, token: &str, status: StatusCode) -> Resul
     })
 }
 
-fn open_channel(tenant: &TenantState) -> String {
+fn open_channel(tenant: &TenantState, subject: &str) -> String {
     let oob_code = format!("Fe26.2*{}", random_text(&*tenant.random, 24));
-    tenant.pending.open_channel(oob_code.clone());
+    tenant.pending.open_channel(oob_code.clone(), subject);
     oob_code
 }
 

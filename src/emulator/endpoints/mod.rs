@@ -38,6 +38,9 @@ pub(super) async fn work(tenant: &Arc<TenantState>, endpoint: EndpointName, arri
         Ok(rate) => rate,
         Err(rate) => return Answer::from(Refusal::too_many_requests()).with_rate(rate),
     };
+    if let Some(fault) = arrival.form.fault().filter(|_| arrival.method == Method::POST) {
+        return Answer::from(Refusal::invalid_request(fault)).with_rate(rate);
+    }
     let worked = match endpoint {
         EndpointName::Authorize => authorize::answer(tenant, arrival),
         EndpointName::Login => login::answer(tenant, arrival),

@@ -8,6 +8,7 @@ use super::super::arrival::Arrival;
 use super::super::pending::PUSHED_LIFETIME;
 use super::super::tenant::TenantState;
 use super::super::tokens::random_text;
+use super::super::world::ClientCredential;
 use super::client::authenticate;
 
 /// Larger ones are refused.
@@ -19,6 +20,9 @@ pub(super) fn answer(tenant: &TenantState, arrival: &Arrival) -> Result<Answer, 
         return Err(Refusal::invalid_request("The request is too large"));
     }
     let caller = authenticate(tenant, arrival)?;
+    if matches!(caller.client.credential, ClientCredential::Public) {
+        return Err(Refusal::new(StatusCode::FORBIDDEN, "unauthorized_client", "PAR is for confidential clients"));
+    }
     let hidden = ["client_id", "client_secret", "client_assertion", "client_assertion_type"];
     let pushed = arrival.form.members().filter(|(name, _)| !hidden.contains(name));
     let query = form_urlencoded::Serializer::new(String::new())

@@ -9,11 +9,13 @@ use super::super::answer::{Answer, Refusal};
 use super::super::arrival::Arrival;
 use super::super::issue::{Login, issue};
 use super::super::keys::KeyRing;
+use super::super::pending::Tried;
 use super::super::tenant::TenantState;
 use super::super::tokens::{GrantMoment, random_text};
 use super::super::world::WorldUser;
 use super::client::{Authenticated, authenticate};
 use super::code::granted;
+use super::password::blocked;
 use super::token::user_audience;
 
 /// `POST /passwordless/start`.
@@ -47,17 +49,20 @@ pub(super) fn answer(
         return Err(Refusal::invalid_request("the connection was not found"));
     }
     match tenant.pending.try_password(username, otp) {
-        Some(true) => {}
-        Some(false) if realm == "email" => {
+        Tried::Right => {}
+        Tried::Wrong if realm == "email" => {
             return Err(Refusal::invalid_grant("Wrong email or verification code."));
         }
-        Some(false) => return Err(Refusal::invalid_grant("Wrong phone number or verification code.")),
-        None => {
+        Tried::Wrong => return Err(Refusal::invalid_grant("Wrong phone number or verification code.")),
+        Tried::Burned => {
             let text = "You've reached the maximum number of attempts. Please try to login again.";
             return Err(Refusal::invalid_grant(text));
         }
     }
     let user = user(tenant, realm, username);
+    if user.blocked {
+        return Err(blocked());
+    }
     let (audience, api_scopes) = user_audience(tenant, form.get("audience"))?;
     let scope = granted(form.get("scope").unwrap_or_default(), &api_scopes);
     let organization = form.get("organization").map(str::to_owned);

@@ -11,6 +11,7 @@ use super::super::tenant::TenantState;
 use super::super::tokens::GrantMoment;
 use super::client::Authenticated;
 use super::code::granted;
+use super::password::blocked;
 use super::token::user_audience;
 
 /// The profile's type.
@@ -37,6 +38,9 @@ pub(super) fn answer(
         settings.users.by_login(&directory, subject_token)
     };
     let user = user.ok_or_else(|| Refusal::invalid_request("The subject_token is not known"))?;
+    if user.blocked {
+        return Err(blocked());
+    }
     let (audience, api_scopes) = user_audience(tenant, form.get("audience"))?;
     let scope = granted(form.get("scope").unwrap_or_default(), &api_scopes);
     let organization = form.get("organization").map(str::to_owned);

@@ -34,9 +34,6 @@ pub enum AuthorizeError {
     /// The client demands a `state`.
     #[error("state is missing")]
     StateMissing,
-    /// Another organization than the client's.
-    #[error("the organization is not the client's")]
-    OrganizationNotAllowed,
     /// No browser would keep the transaction.
     #[error("the login does not fit into a cookie")]
     TooLong(#[from] TooLong),
@@ -153,9 +150,7 @@ fn admit(call: &Call, request: &mut AuthorizationRequest) -> Result<Admitted, Au
     if client.require_state && request.state.is_none() {
         return Err(AuthorizeError::StateMissing);
     }
-    if request.organization.is_some() && request.organization.as_deref() != client.organization.as_deref() {
-        return Err(AuthorizeError::OrganizationNotAllowed);
-    }
+    policy::organization(client, request.organization.as_deref())?;
     let (flow, redirect_uri) = flow(call, request)?;
     let wants_session = match flow {
         Flow::Ours(Kind::Gateway) => {
@@ -203,10 +198,11 @@ fn flow(call: &Call, request: &mut AuthorizationRequest) -> Result<(Flow, String
     Err(AuthorizeError::RedirectUriNotAllowed)
 }
 
-/// The first of `redirect_urls` that leads back to the host the visitor is on: the cookie is there alone.
+/// The first of `redirect_urls` that leads back to a callback on the host the visitor is on: the cookie is there
+/// alone.
 fn own_callback(call: &Call) -> Option<String> {
     let urls = call.client.redirect_urls.iter().map(|template| template.for_host(&call.host));
-    urls.into_iter().find(|url| super::callback::is_on_host(url, &call.host))
+    urls.into_iter().find(|url| super::callback::is_answered(url, &call.host))
 }
 
 /// Whether a redirect URI is one of these, character by character.

@@ -119,9 +119,11 @@ fn page(call: &Call, transaction: &Transaction) -> ReturnUrl {
     }
 }
 
-/// Whether a URL is on the host, port included.
-pub(super) fn is_on_host(url: &str, host: &Host) -> bool {
-    Url::parse(url).is_ok_and(|url| is_on(&url, host))
+/// Whether the gateway answers a URL as a callback: on this host, port included, at a path that ends in `/callback`
+/// or lies below one.
+pub(super) fn is_answered(url: &str, host: &Host) -> bool {
+    let is_callback = |url: &Url| url.path_segments().is_some_and(|mut segments| segments.any(|it| it == "callback"));
+    Url::parse(url).is_ok_and(|url| is_on(&url, host) && is_callback(&url))
 }
 
 /// Whether the redirect URI is where the browser came to. A proxy may have cut a prefix off the path, so its

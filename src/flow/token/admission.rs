@@ -21,6 +21,9 @@ pub(super) fn admit(call: &Call, grant: GrantType, caller: &Caller) -> Result<()
 pub(super) fn wish(call: &Call, request: &TokenRequest) -> Result<Wish, TokenError> {
     let client = &*call.client;
     let grant = request.grant.grant_type();
+    if let GrantRequest::Relayed(relayed) = &request.grant {
+        policy::organization(client, relayed.organization.as_deref())?;
+    }
     Ok(Wish {
         wants_session: wants_session(client, grant, request)?,
         scope: policy::scope(client, request.scope.clone())?,

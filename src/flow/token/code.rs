@@ -14,8 +14,8 @@ pub struct CodeLogin {
     pub(super) code: Secret,
     pub(super) verifier: Secret,
     pub(super) redirect_uri: Option<String>,
-    /// What was asked for, and whether the answer is a session.
-    pub(super) scope: String,
+    /// What was asked for, where the gateway began the login, and whether the answer is a session.
+    pub(super) scope: Option<String>,
     pub(super) wants_session: bool,
     /// Flows (a) and (b); spent before the code goes to Auth0.
     pub(super) transaction: Option<Transaction>,
@@ -28,7 +28,7 @@ impl CodeLogin {
             code,
             verifier: transaction.verifier(),
             redirect_uri: Some(transaction.redirect_uri.clone()),
-            scope: transaction.scope.clone(),
+            scope: Some(transaction.scope.clone()),
             wants_session: transaction.wants_session,
             transaction: Some(transaction),
         }
@@ -53,8 +53,7 @@ pub(super) fn settle(
         if redirect_uri.as_ref().is_some_and(|uri| !is_ours(uri)) {
             return Err(TokenError::RedirectUri);
         }
-        let scope = call.client.scopes.to_string();
-        return Ok(CodeLogin { code, verifier, redirect_uri, scope, wants_session: false, transaction: None });
+        return Ok(CodeLogin { code, verifier, redirect_uri, scope: None, wants_session: false, transaction: None });
     }
     let state = state.ok_or(TokenError::NoVerifier)?;
     let missing = || TokenError::Transaction(TransactionError::Missing);

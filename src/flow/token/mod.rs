@@ -147,8 +147,9 @@ impl From<Answer> for Finished {
 pub struct Tokens {
     /// Auth0's answer.
     pub granted: Granted,
-    /// What to say where Auth0 does not say what it granted.
-    pub scope: String,
+    /// What this request asked for: granted where Auth0 names no scope (RFC 6749 §5.1). `None`: it asked for none, or
+    /// another request did, and only the caller knows for what.
+    pub scope: Option<String>,
     /// When they came.
     pub at: Timestamp,
 }
@@ -243,13 +244,15 @@ impl Exchange {
             return self.refresh(refresh_token, request.scope.as_ref(), wish).await.map(Finished::from);
         }
         let prepared = grant::prepare(&self.call, &request.grant, &wish);
+        let asked = prepared.parameters.iter().any(|(name, _)| *name == "scope");
+        let scope = asked.then(|| wish.scope.to_string());
         let granted = self.exchange(prepared).await?;
         let holder = match request.grant {
             GrantRequest::ClientCredentials => Holder::Machine,
             _ => Holder::User,
         };
         let believed = self.believe(granted, wish.connection.as_ref(), Asked::default(), holder).await?;
-        self.answer(believed, wish.scope.to_string(), wish.wants_session, caller.brought).await.map(Finished::from)
+        self.answer(believed, scope, wish.wants_session, caller.brought).await.map(Finished::from)
     }
 
     /// Redeems a code once: its transaction is spent before Auth0 hears of it.
@@ -315,7 +318,7 @@ impl Exchange {
     async fn answer(
         &self,
         believed: Believed,
-        scope: String,
+        scope: Option<String>,
         wants_session: bool,
         brought: Option<SessionId>,
     ) -> Result<Answer, TokenError> {
@@ -324,17 +327,18 @@ impl Exchange {
             return Ok(Answer::Tokens(Tokens { granted, scope, at: self.services.now() }));
         }
         let claims = claims.ok_or(TokenError::NoIdToken)?;
-        let login = Login { granted: &granted, claims, proof: &proof, scope };
+        let login = Login { granted: &granted, claims, proof: &proof, scope: scope.unwrap_or_default() };
         let opened = session::open(&self.services, &self.call, login, brought.as_ref()).await;
         let id = opened.map_err(TokenError::Store)?;
         Ok(Answer::Session(Opened { id, recovery_code: granted.recovery_code }))
     }
 
     async fn refresh(&self, token: Secret, asked: Option<&Scopes>, wish: Wish) -> Result<Answer, TokenError> {
+        // Auth0 takes a subset; without one it grants what the login was granted.
+        let scope = asked.map(|_| wish.scope.to_string());
         let presented = refresh::Presented {
             token,
-            // Auth0 takes a subset; without one it grants what the login was granted.
-            scope: asked.map(|_| wish.scope.to_string()),
+            scope: scope.clone(),
             audience: wish.audience,
             repeatable: refresh::Repeatable::WithinLeeway,
         };
@@ -346,6 +350,6 @@ impl Exchange {
         // The login that it goes back to may have sent a nonce; whoever sent it knows it.
         let asked = Asked { nonce: Nonce::Any, ..Asked::default() };
         let Believed { granted, .. } = self.believe(redeemed.granted, None, asked, Holder::User).await?;
-        Ok(Answer::Tokens(Tokens { granted, scope: wish.scope.to_string(), at: self.services.now() }))
+        Ok(Answer::Tokens(Tokens { granted, scope, at: self.services.now() }))
     }
 }

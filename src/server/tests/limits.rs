@@ -1,6 +1,7 @@
 //! What a connection may take: time, header lines, bytes, a place.
 
 use super::*;
+use crate::base::clock::SystemClock;
 
 #[tokio::test]
 async fn a_head_that_does_not_end_closes_the_connection() {
@@ -18,6 +19,27 @@ async fn a_head_that_does_not_end_closes_the_connection() {
     assert_eq!(get(&mut second, "/").await.1, "hello");
     second.write_all(b"GET /").await.expect("writes");
     is_closed(&mut second).await;
+}
+
+#[tokio::test]
+async fn a_tls_handshake_that_does_not_end_closes_the_connection() {
+    let folder = tempfile::tempdir().expect("makes a folder");
+    let files = CertificateFiles { certificates: folder.path().join("crt"), key: folder.path().join("key") };
+    let key = rcgen::KeyPair::generate().expect("makes a key");
+    let parameters = rcgen::CertificateParams::new(vec!["a.example".to_owned()]).expect("is a name");
+    let pem = parameters.self_signed(&key).expect("signs").pem();
+    std::fs::write(&files.certificates, pem).expect("writes");
+    std::fs::write(&files.key, key.serialize_pem()).expect("writes");
+    let (metrics, clock) = (Arc::new(Metrics::new(0).expect("registers")), Arc::new(SystemClock));
+    let tls = Certificates::load(vec![files], metrics, clock).expect("loads");
+    let connection = ConnectionOptions { header_timeout: SOON, idle_timeout: NEVER };
+    let server = Server::start(Setup { connection, tls: Some(Arc::new(tls)), ..Setup::default() }).await;
+    let mut silent = server.connect().await;
+    is_closed(&mut silent).await;
+    let mut slow = server.connect().await;
+    // A handshake record that says it is 256 bytes long, and its first byte.
+    slow.write_all(&[0x16, 0x03, 0x01, 0x01, 0x00, 0x01]).await.expect("writes");
+    is_closed(&mut slow).await;
 }
 
 #[tokio::test]
@@ -106,25 +128,4 @@ async fn an_answer_before_the_body_was_read_arrives() {
     let ((head, body), ()) = tokio::join!(receive(&mut reading), write);
     assert!(head.starts_with("HTTP/1.1 200 ") && body == "hello", "{head}{body}");
     assert_eq!(within("the end", stream.read(&mut [0])).await.expect("no reset"), 0);
-}
-
-#[tokio::test]
-async fn a_handshake_that_does_not_end_closes_the_connection_and_gives_its_place_back() {
-    let folder = tempfile::tempdir().expect("makes a folder");
-    let key = rcgen::KeyPair::generate().expect("makes a key");
-    let certificate = rcgen::CertificateParams::new(vec!["a.example".to_owned()]).expect("takes the name");
-    let certificate = certificate.self_signed(&key).expect("signs");
-    let files = CertificateFiles { certificates: folder.path().join("a.crt"), key: folder.path().join("a.key") };
-    std::fs::write(&files.certificates, certificate.pem()).expect("writes");
-    std::fs::write(&files.key, key.serialize_pem()).expect("writes");
-    let metrics = Arc::new(Metrics::new(0).expect("registers"));
-    let certificates = Certificates::load(vec![files], metrics, Arc::new(crate::base::clock::SystemClock));
-    let connection = ConnectionOptions { header_timeout: SOON, idle_timeout: NEVER };
-    let tls = Some(Arc::new(certificates.expect("loads")));
-    let server = Server::start(Setup { connection, tls, max_connections: 1, ..Setup::default() }).await;
-    for begun in [&b""[..], &b"\x16\x03\x01"[..]] {
-        let mut silent = server.connect().await;
-        silent.write_all(begun).await.expect("writes");
-        is_closed(&mut silent).await;
-    }
 }

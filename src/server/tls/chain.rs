@@ -39,9 +39,9 @@ pub enum CertificateError {
     },
     /// The two do not belong together, or the kind of key is not supported.
     #[error(
-        "{} and {} are no pair: the key must be the one that the first certificate was made for",
-        .certificates.display(),
-        .key.display()
+        "{} and {} are no pair: give the key that the certificate was requested with (RSA, ECDSA P-256/384/521 or \
+         Ed25519), the server's certificate first in its file",
+        .certificates.display(), .key.display()
     )]
     NoPair {
         /// Which certificate.
@@ -53,7 +53,7 @@ pub enum CertificateError {
         source: rustls::Error,
     },
     /// The certificate names no host, so that no browser takes it.
-    #[error("{} names no host in its subjectAltName", .path.display())]
+    #[error("{} names no host in its subjectAltName: give one that does, the server's certificate first", .path.display())]
     NoNames {
         /// Which.
         path: PathBuf,
@@ -98,13 +98,13 @@ impl Chain {
         let no_certificate = || CertificateError::NoCertificate { path: certificates.clone() };
         let chain: Vec<CertificateDer<'static>> =
             CertificateDer::pem_slice_iter(&pem).collect::<Result<_, _>>().map_err(|_| no_certificate())?;
-        let private =
-            PrivateKeyDer::from_pem_slice(&key_pem).map_err(|_| CertificateError::NoKey { path: key.clone() })?;
         let (names, not_after) =
             read_certificate(chain.first().ok_or_else(no_certificate)?).ok_or_else(no_certificate)?;
         if names.is_empty() {
             return Err(CertificateError::NoNames { path: certificates.clone() });
         }
+        let private =
+            PrivateKeyDer::from_pem_slice(&key_pem).map_err(|_| CertificateError::NoKey { path: key.clone() })?;
         let config = config(chain, private).map_err(|source| CertificateError::NoPair {
             certificates: certificates.clone(),
             key: key.clone(),
@@ -178,7 +178,7 @@ mod tests {
     fn a_wildcard_covers_one_label() {
         let names = CertificateNames(vec!["*.acme.com".into(), "acme.com".into()]);
         assert!(names.covers("app.acme.com") && names.covers("ACME.com") && names.covers("APP.acme.COM"));
-        for name in ["a.b.acme.com", ".acme.com", "xacme.com", "*.acme.org", "com", ""] {
+        for name in ["a.b.acme.com", "xacme.com", "*.acme.org", "com", "", ".acme.com", "."] {
             assert!(!names.covers(name), "{name}");
         }
     }

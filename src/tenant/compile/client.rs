@@ -313,6 +313,12 @@ fn advise(context: &mut Context<'_>, path: &str, client: &Client, hosts: &[HostP
             "None sends the cookie from every site; Lax is enough where pages share the site",
         );
     }
+    for (index, url) in client.redirect_urls.iter().enumerate() {
+        if !url.as_str().split('/').any(|segment| segment == "callback") {
+            let path = format!("{path}.redirect_urls[{index}]");
+            context.note(path, "the gateway answers callbacks at /callback and below it: no login comes back here");
+        }
+    }
     if hosts.contains(&HostPattern::Any) {
         context.note("hosts", "`*` takes every host that no other tenant claims");
     }
