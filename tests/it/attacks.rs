@@ -265,3 +265,17 @@ async fn error_text_is_not_reflected() {
         }
     }
 }
+
+/// §4.4.2: two issuers whose codes come back to one place could be mixed up: the browser lands where both would.
+#[tokio::test(flavor = "multi_thread")]
+async fn two_issuers_do_not_share_a_callback() {
+    for shared in ["https://{host}/callback", "https://shop.example/callback", "https://{host}/behind-a-proxy/callback"]
+    {
+        let other = OTHER.replace("https://{host}/callback/other", shared);
+        let files = vec![("shop.yaml", SHOP.to_owned()), ("other.yaml", other)];
+        let world = World::with(WorldOptions { files, flags: Vec::new(), as_dev: false }).await;
+        let begun = world.request("GET", "/authorize", "web", HOST).send().await;
+        let other = world.request("GET", "/authorize", "other", HOST).send().await;
+        assert!(begun.status != 302 || other.status != 302, "both begin logins that end at {shared}");
+    }
+}
