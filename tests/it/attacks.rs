@@ -279,3 +279,18 @@ async fn two_issuers_do_not_share_a_callback() {
         assert!(begun.status != 302 || other.status != 302, "both begin logins that end at {shared}");
     }
 }
+
+/// §4.5: the visitor takes what proves his login out of the request on its way to Auth0.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_login_without_an_id_token_gives_no_tokens() {
+    let world = world().await;
+    let tab = open(&world, "spa", "redirect_uri=https://shop.example/spa&state=s&acr_values=gold").await;
+    let edited = tab.page.replace("scope=openid+email", "scope=email").replace("&acr_values=gold", "");
+    assert!(!edited.contains("openid") && !edited.contains("gold"), "{edited}");
+    let landed = log_in(&edited, VICTIM).await;
+    let code = parameter(&landed, "code");
+    let answer = post(&world, "spa", &tab.cookie, &[("code", &code), ("state", "s")]).await;
+    assert_eq!(answer.outcome(), (401, "access_denied".to_owned()), "nobody has checked what was asked");
+    let errors = "auth0_gateway_operator_errors_total{kind=\"id_token\",tenant=\"shop\"}";
+    assert_eq!(world.metric(errors).await, 0, "a visitor's doing is nobody's mistake");
+}
