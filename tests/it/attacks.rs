@@ -294,3 +294,37 @@ async fn a_login_without_an_id_token_gives_no_tokens() {
     let errors = "auth0_gateway_operator_errors_total{kind=\"id_token\",tenant=\"shop\"}";
     assert_eq!(world.metric(errors).await, 0, "a visitor's doing is nobody's mistake");
 }
+
+/// A file that stops handing tokens out does so for the logins under way, too.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_login_begun_for_tokens_gives_none_once_the_file_forbids_them() {
+    let on_request = SHOP.replace("{ cookie: page }", "{ cookie: page, tokens: on_request }");
+    let files = vec![("shop.yaml", on_request)];
+    let world = World::with(WorldOptions { files, flags: Vec::new(), as_dev: false }).await;
+    let query = "redirect_uri=https://shop.example/signed-in&state=s&scope=openid";
+    let tab = open(&world, "page", query).await;
+    let code = parameter(&log_in(&tab.page, VICTIM).await, "code");
+    world.write("shop.yaml", SHOP);
+    assert_eq!(world.reload().await.status, 200);
+    let answer = post(&world, "page", &tab.cookie, &[("code", &code), ("state", "s")]).await;
+    assert_eq!(answer.outcome(), (400, "invalid_scope".to_owned()), "{answer:?}");
+}
+
+/// A tenant is switched off, or a grant taken away, while the visitor is at Auth0's page.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_callback_of_a_client_that_may_no_longer_take_codes_opens_nothing() {
+    let world = world().await;
+    for (edit, status) in [
+        (SHOP.replace("grants: [authorization_code, password]", "grants: [password]"), 400),
+        (SHOP.replace("default_client: web", "enabled: false\ndefault_client: web"), 503),
+    ] {
+        let tab = open(&world, "web", "").await;
+        let landed = log_in(&tab.page, VICTIM).await;
+        world.write("shop.yaml", &edit);
+        assert_eq!(world.reload().await.status, 200);
+        let answer = callback(&world, &landed, &tab.cookie).await;
+        assert!(answer.status == status && !has_session(&answer), "{answer:?}");
+        world.write("shop.yaml", SHOP);
+        assert_eq!(world.reload().await.status, 200);
+    }
+}
