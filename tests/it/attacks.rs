@@ -328,3 +328,48 @@ async fn a_callback_of_a_client_that_may_no_longer_take_codes_opens_nothing() {
         assert_eq!(world.reload().await.status, 200);
     }
 }
+
+/// Codes, states, verifiers and cookies of all flows stay out of every line.
+#[tokio::test(flavor = "multi_thread")]
+async fn no_line_shows_what_a_login_carries() {
+    let world = world().await;
+    let mut secrets = Vec::new();
+    let tab = open(&world, "web", "state=m4rked-state&login_hint=m4rked-hint").await;
+    let landed = log_in(&tab.page, VICTIM).await;
+    secrets.extend(["code", "state"].map(|name| parameter(&landed, name)));
+    for _ in 0..2 {
+        callback(&world, &landed, &tab.cookie).await;
+    }
+    let tab = open(&world, "page", "redirect_uri=https://shop.example/signed-in&state=m4rked-own").await;
+    let code = parameter(&log_in(&tab.page, VICTIM).await, "code");
+    let form = [("code", &*code), ("state", "m4rked-own"), ("mfa_token", "m4rked-mfa")];
+    for _ in 0..2 {
+        post(&world, "page", &tab.cookie, &form).await;
+    }
+    post(&world, "spa", "", &[("code", "m4rked-code"), ("code_verifier", &"m4rked-v".repeat(8))]).await;
+    world.request("GET", "/oidc/logout?id_token_hint=m4rked-token&state=m4rked", "web", HOST).send().await;
+    secrets.extend([code, tab.cookie.split_once('=').unwrap().1.to_owned()]);
+    let text = world.end().await;
+    assert!(!text.contains("m4rked") && !secrets.iter().any(|secret| text.contains(&**secret)), "{text}");
+}
+
+/// A state of any bytes comes back as it was, and finishes its own login.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_state_of_odd_bytes_comes_back_as_it_was() {
+    let world = world().await;
+    let long = "s".repeat(1024);
+    for state in ["a\u{0}b\r\nset-cookie: x=1", "Grüße \u{1f600} a+b=c&d;e%25", "\u{202e}\u{fffd}", &long] {
+        let encoded = form_urlencoded::Serializer::new(String::new()).append_pair("state", state).finish();
+        let tab = open(&world, "web", &encoded).await;
+        let answer = callback(&world, &log_in(&tab.page, VICTIM).await, &tab.cookie).await;
+        assert!(has_session(&answer), "{answer:?}");
+        let page = answer.headers["location"].to_str().unwrap();
+        let page = url::Url::parse("https://shop.example/").unwrap().join(page).unwrap();
+        assert_eq!(parameter(&page, "state"), state);
+        let tab = open(&world, "page", &format!("redirect_uri=https://shop.example/signed-in&{encoded}")).await;
+        let landed = log_in(&tab.page, VICTIM).await;
+        assert_eq!(parameter(&landed, "state"), state);
+        let code = parameter(&landed, "code");
+        assert_eq!(post(&world, "page", &tab.cookie, &[("code", &code), ("state", state)]).await.status, 200);
+    }
+}
