@@ -373,3 +373,68 @@ async fn a_state_of_odd_bytes_comes_back_as_it_was() {
         assert_eq!(post(&world, "page", &tab.cookie, &[("code", &code), ("state", state)]).await.status, 200);
     }
 }
+
+/// A login of one host is finished on no other, also of the same tenant.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_login_is_finished_on_its_own_host_alone() {
+    let text = SHOP.replace("[shop.example]", "[shop.example, b.example]");
+    let world = World::of("shop.yaml", &text).await;
+    let tab = open(&world, "web", "").await;
+    let landed = log_in(&tab.page, VICTIM).await;
+    let target = format!("{}?{}", landed.path(), landed.query().unwrap());
+    let elsewhere = world.request("GET", &target, "web", "b.example").header("cookie", &tab.cookie).send().await;
+    assert_eq!(elsewhere.outcome(), (400, "invalid_grant".to_owned()));
+    assert_eq!(world.auth0("shop").calls(EndpointName::Token), 0);
+    assert!(has_session(&callback(&world, &landed, &tab.cookie).await));
+}
+
+/// `callers` guards whoever redeems a code at the token endpoint; the gateway's own callback has no caller.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_code_is_redeemed_by_callers_that_show_their_secret() {
+    let callers = "scopes: [openid, email, website]\n    callers: { secret: callers-s3cret }";
+    let text = SHOP.replace("scopes: [openid, email, website]", callers);
+    let text = text.replace("{host}/spa\"]", "{host}/spa\"]\n    callers: { secret: callers-s3cret }");
+    let world = World::of("shop.yaml", &text).await;
+    let tab = open(&world, "web", "").await;
+    assert!(has_session(&callback(&world, &log_in(&tab.page, VICTIM).await, &tab.cookie).await));
+    let before = world.auth0("shop").calls(EndpointName::Token);
+    let verifier = pkce::verifier(&SystemRandom);
+    let sdk = format!(
+        "redirect_uri=https://shop.example/spa&code_challenge_method=S256&code_challenge={}",
+        pkce::challenge(&verifier)
+    );
+    for (client_type, asked, extra) in [
+        ("page", "redirect_uri=https://shop.example/signed-in&state=s", ("state", "s")),
+        ("spa", &*sdk, ("code_verifier", verifier.expose())),
+    ] {
+        let tab = open(&world, client_type, asked).await;
+        let code = parameter(&log_in(&tab.page, VICTIM).await, "code");
+        let form = [("code", &*code), extra];
+        let before = world.auth0("shop").calls(EndpointName::Token);
+        assert_eq!(post(&world, client_type, &tab.cookie, &form).await.outcome(), (401, "invalid_client".to_owned()));
+        assert_eq!(world.auth0("shop").calls(EndpointName::Token), before);
+        let form = [form[0], form[1], ("client_secret", "callers-s3cret")];
+        assert_eq!(post(&world, client_type, &tab.cookie, &form).await.status, 200);
+        let sent = world.auth0("shop").last_request(EndpointName::Token).unwrap();
+        assert_ne!(sent.form_value("client_secret"), Some("callers-s3cret"), "it never goes on");
+    }
+    assert_eq!(world.auth0("shop").calls(EndpointName::Token), before + 2);
+}
+
+/// Behind a prefix the callback is the one with the prefix.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_prefix_changes_nothing_of_a_login() {
+    let text = SHOP.replace("{host}/callback", "{host}/auth/callback");
+    let flags = vec!["--service-prefix", "/auth"];
+    let world = World::with(WorldOptions { files: vec![("shop.yaml", text)], flags, as_dev: false }).await;
+    let answer = world.request("GET", "/auth/authorize", "web", HOST).send().await;
+    let cookie = answer.headers["set-cookie"].to_str().unwrap().split(';').next().unwrap().to_owned();
+    let landed = log_in(answer.headers["location"].to_str().unwrap(), VICTIM).await;
+    assert_eq!(landed.path(), "/auth/callback");
+    let mut outside = landed.clone();
+    outside.set_path("/callback");
+    assert_eq!(callback(&world, &outside, &cookie).await.status, 404);
+    assert!(has_session(&callback(&world, &landed, &cookie).await));
+    let found = world.request("GET", "/auth/.well-known/openid-configuration", "web", HOST).send().await.json();
+    assert_eq!(found["token_endpoint"], "https://shop.example/auth/oauth/token");
+}
