@@ -12,6 +12,9 @@ use crate::telemetry::metrics::OperatorErrorKind;
 /// the configured tenant, so most of these are the operator's to mend, or Auth0's.
 #[derive(Debug, thiserror::Error)]
 pub enum IdTokenError {
+    /// A code was redeemed without one, although `openid` is always asked for.
+    #[error("there is no ID token")]
+    Absent,
     /// It is malformed, or its signature does not verify.
     #[error("the ID token does not verify")]
     Signature(#[source] JwtError),
@@ -29,9 +32,10 @@ impl IdTokenError {
     pub fn is_another_login(&self) -> bool {
         matches!(
             self,
-            Self::Policy(
-                Rejection::Nonce | Rejection::AuthTime | Rejection::AuthenticationContext | Rejection::Organization
-            )
+            Self::Absent
+                | Self::Policy(
+                    Rejection::Nonce | Rejection::AuthTime | Rejection::AuthenticationContext | Rejection::Organization
+                )
         )
     }
 }

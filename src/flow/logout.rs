@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::return_url;
-use super::session::{self, SessionError};
+use super::session;
 use super::userinfo::{self, UserinfoError};
 use super::{Call, Services};
 use crate::session::{SessionId, StoreError};
@@ -94,10 +94,8 @@ pub async fn sid(services: &Services, call: &Call, id: &SessionId) -> Option<Box
 /// Ends the session behind the cookie. One that is gone already, or was opened elsewhere, is no
 /// error: there is nothing of this client's to end, and the cookie is cleared either way.
 pub async fn session(services: &Arc<Services>, call: &Call, id: &SessionId) -> Result<(), LogoutError> {
-    match session::read(services, call, id).await {
-        Ok(_) | Err(SessionError::Environment(_)) => {}
-        Err(SessionError::Store(error)) => return Err(LogoutError::Store(error)),
-        Err(_) => return Ok(()),
+    if !session::is_own(services, call, id).await.map_err(LogoutError::Store)? {
+        return Ok(());
     }
     let ended = services.sessions.end(id).await.map_err(LogoutError::Store)?;
     if let Some(refresh_token) = ended.and_then(|session| session.refresh_token) {

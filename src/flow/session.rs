@@ -54,7 +54,7 @@ pub async fn open(
     let session = login.into_session(call, services.now());
     services.sessions.open(&id, session, call.client.session.per_user).await?;
     if let Some(brought) = brought
-        && read(services, call, brought).await.is_ok()
+        && is_own(services, call, brought).await.unwrap_or(false)
     {
         services.sessions.end(brought).await?;
     }
@@ -143,15 +143,27 @@ pub async fn read(services: &Services, call: &Call, id: &SessionId) -> Result<St
     Ok(stored)
 }
 
-/// Whether a session counts for this request.
-fn check(call: &Call, session: &Session) -> Result<(), SessionError> {
+/// Whether the session behind a cookie is this client's to end, also where it does not count at the moment: what
+/// `revoke_before` or the environments refuse today a file may let pass tomorrow.
+pub async fn is_own(services: &Services, call: &Call, id: &SessionId) -> Result<bool, StoreError> {
+    let stored = services.sessions.read(id).await?;
+    Ok(stored.is_some_and(|stored| is_of(call, &stored.session)))
+}
+
+/// Whether this client opened it, on a host that counts.
+fn is_of(call: &Call, session: &Session) -> bool {
     let Call { tenant, client, host, .. } = call;
-    let is_ours = session.tenant == tenant.name
+    session.tenant == tenant.name
         && session.issuer == tenant.auth0.issuer
         && session.client_type == client.client_type
         && session.client_id == client.client_id
-        && (*session.host == *host.name() || client.session.hosts.iter().any(|pattern| pattern.covers(host)));
-    if !is_ours {
+        && (*session.host == *host.name() || client.session.hosts.iter().any(|pattern| pattern.covers(host)))
+}
+
+/// Whether a session counts for this request.
+fn check(call: &Call, session: &Session) -> Result<(), SessionError> {
+    let Call { tenant, host, .. } = call;
+    if !is_of(call, session) {
         return Err(SessionError::Foreign);
     }
     if tenant.revoke_before.is_some_and(|before| session.opened < before) {

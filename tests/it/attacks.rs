@@ -265,3 +265,176 @@ async fn error_text_is_not_reflected() {
         }
     }
 }
+
+/// §4.4.2: two issuers whose codes come back to one place could be mixed up: the browser lands where both would.
+#[tokio::test(flavor = "multi_thread")]
+async fn two_issuers_do_not_share_a_callback() {
+    for shared in ["https://{host}/callback", "https://shop.example/callback", "https://{host}/behind-a-proxy/callback"]
+    {
+        let other = OTHER.replace("https://{host}/callback/other", shared);
+        let files = vec![("shop.yaml", SHOP.to_owned()), ("other.yaml", other)];
+        let world = World::with(WorldOptions { files, flags: Vec::new(), as_dev: false }).await;
+        let begun = world.request("GET", "/authorize", "web", HOST).send().await;
+        let other = world.request("GET", "/authorize", "other", HOST).send().await;
+        assert!(begun.status != 302 || other.status != 302, "both begin logins that end at {shared}");
+    }
+}
+
+/// §4.5: the visitor takes what proves his login out of the request on its way to Auth0.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_login_without_an_id_token_gives_no_tokens() {
+    let world = world().await;
+    let tab = open(&world, "spa", "redirect_uri=https://shop.example/spa&state=s&acr_values=gold").await;
+    let edited = tab.page.replace("scope=openid+email", "scope=email").replace("&acr_values=gold", "");
+    assert!(!edited.contains("openid") && !edited.contains("gold"), "{edited}");
+    let landed = log_in(&edited, VICTIM).await;
+    let code = parameter(&landed, "code");
+    let answer = post(&world, "spa", &tab.cookie, &[("code", &code), ("state", "s")]).await;
+    assert_eq!(answer.outcome(), (401, "access_denied".to_owned()), "nobody has checked what was asked");
+    let errors = "auth0_gateway_operator_errors_total{kind=\"id_token\",tenant=\"shop\"}";
+    assert_eq!(world.metric(errors).await, 0, "a visitor's doing is nobody's mistake");
+}
+
+/// A file that stops handing tokens out does so for the logins under way, too.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_login_begun_for_tokens_gives_none_once_the_file_forbids_them() {
+    let on_request = SHOP.replace("{ cookie: page }", "{ cookie: page, tokens: on_request }");
+    let files = vec![("shop.yaml", on_request)];
+    let world = World::with(WorldOptions { files, flags: Vec::new(), as_dev: false }).await;
+    let query = "redirect_uri=https://shop.example/signed-in&state=s&scope=openid";
+    let tab = open(&world, "page", query).await;
+    let code = parameter(&log_in(&tab.page, VICTIM).await, "code");
+    world.write("shop.yaml", SHOP);
+    assert_eq!(world.reload().await.status, 200);
+    let answer = post(&world, "page", &tab.cookie, &[("code", &code), ("state", "s")]).await;
+    assert_eq!(answer.outcome(), (400, "invalid_scope".to_owned()), "{answer:?}");
+}
+
+/// A tenant is switched off, or a grant taken away, while the visitor is at Auth0's page.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_callback_of_a_client_that_may_no_longer_take_codes_opens_nothing() {
+    let world = world().await;
+    for (edit, status) in [
+        (SHOP.replace("grants: [authorization_code, password]", "grants: [password]"), 400),
+        (SHOP.replace("default_client: web", "enabled: false\ndefault_client: web"), 503),
+    ] {
+        let tab = open(&world, "web", "").await;
+        let landed = log_in(&tab.page, VICTIM).await;
+        world.write("shop.yaml", &edit);
+        assert_eq!(world.reload().await.status, 200);
+        let answer = callback(&world, &landed, &tab.cookie).await;
+        assert!(answer.status == status && !has_session(&answer), "{answer:?}");
+        world.write("shop.yaml", SHOP);
+        assert_eq!(world.reload().await.status, 200);
+    }
+}
+
+/// Codes, states, verifiers and cookies of all flows stay out of every line.
+#[tokio::test(flavor = "multi_thread")]
+async fn no_line_shows_what_a_login_carries() {
+    let world = world().await;
+    let mut secrets = Vec::new();
+    let tab = open(&world, "web", "state=m4rked-state&login_hint=m4rked-hint").await;
+    let landed = log_in(&tab.page, VICTIM).await;
+    secrets.extend(["code", "state"].map(|name| parameter(&landed, name)));
+    for _ in 0..2 {
+        callback(&world, &landed, &tab.cookie).await;
+    }
+    let tab = open(&world, "page", "redirect_uri=https://shop.example/signed-in&state=m4rked-own").await;
+    let code = parameter(&log_in(&tab.page, VICTIM).await, "code");
+    let form = [("code", &*code), ("state", "m4rked-own"), ("mfa_token", "m4rked-mfa")];
+    for _ in 0..2 {
+        post(&world, "page", &tab.cookie, &form).await;
+    }
+    post(&world, "spa", "", &[("code", "m4rked-code"), ("code_verifier", &"m4rked-v".repeat(8))]).await;
+    world.request("GET", "/oidc/logout?id_token_hint=m4rked-token&state=m4rked", "web", HOST).send().await;
+    secrets.extend([code, tab.cookie.split_once('=').unwrap().1.to_owned()]);
+    let text = world.end().await;
+    assert!(!text.contains("m4rked") && !secrets.iter().any(|secret| text.contains(&**secret)), "{text}");
+}
+
+/// A state of any bytes comes back as it was, and finishes its own login.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_state_of_odd_bytes_comes_back_as_it_was() {
+    let world = world().await;
+    let long = "s".repeat(1024);
+    for state in ["a\u{0}b\r\nset-cookie: x=1", "Grüße \u{1f600} a+b=c&d;e%25", "\u{202e}\u{fffd}", &long] {
+        let encoded = form_urlencoded::Serializer::new(String::new()).append_pair("state", state).finish();
+        let tab = open(&world, "web", &encoded).await;
+        let answer = callback(&world, &log_in(&tab.page, VICTIM).await, &tab.cookie).await;
+        assert!(has_session(&answer), "{answer:?}");
+        let page = answer.headers["location"].to_str().unwrap();
+        let page = url::Url::parse("https://shop.example/").unwrap().join(page).unwrap();
+        assert_eq!(parameter(&page, "state"), state);
+        let tab = open(&world, "page", &format!("redirect_uri=https://shop.example/signed-in&{encoded}")).await;
+        let landed = log_in(&tab.page, VICTIM).await;
+        assert_eq!(parameter(&landed, "state"), state);
+        let code = parameter(&landed, "code");
+        assert_eq!(post(&world, "page", &tab.cookie, &[("code", &code), ("state", state)]).await.status, 200);
+    }
+}
+
+/// A login of one host is finished on no other, also of the same tenant.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_login_is_finished_on_its_own_host_alone() {
+    let text = SHOP.replace("[shop.example]", "[shop.example, b.example]");
+    let world = World::of("shop.yaml", &text).await;
+    let tab = open(&world, "web", "").await;
+    let landed = log_in(&tab.page, VICTIM).await;
+    let target = format!("{}?{}", landed.path(), landed.query().unwrap());
+    let elsewhere = world.request("GET", &target, "web", "b.example").header("cookie", &tab.cookie).send().await;
+    assert_eq!(elsewhere.outcome(), (400, "invalid_grant".to_owned()));
+    assert_eq!(world.auth0("shop").calls(EndpointName::Token), 0);
+    assert!(has_session(&callback(&world, &landed, &tab.cookie).await));
+}
+
+/// `callers` guards whoever redeems a code at the token endpoint; the gateway's own callback has no caller.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_code_is_redeemed_by_callers_that_show_their_secret() {
+    let callers = "scopes: [openid, email, website]\n    callers: { secret: callers-s3cret }";
+    let text = SHOP.replace("scopes: [openid, email, website]", callers);
+    let text = text.replace("{host}/spa\"]", "{host}/spa\"]\n    callers: { secret: callers-s3cret }");
+    let world = World::of("shop.yaml", &text).await;
+    let tab = open(&world, "web", "").await;
+    assert!(has_session(&callback(&world, &log_in(&tab.page, VICTIM).await, &tab.cookie).await));
+    let before = world.auth0("shop").calls(EndpointName::Token);
+    let verifier = pkce::verifier(&SystemRandom);
+    let sdk = format!(
+        "redirect_uri=https://shop.example/spa&code_challenge_method=S256&code_challenge={}",
+        pkce::challenge(&verifier)
+    );
+    for (client_type, asked, extra) in [
+        ("page", "redirect_uri=https://shop.example/signed-in&state=s", ("state", "s")),
+        ("spa", &*sdk, ("code_verifier", verifier.expose())),
+    ] {
+        let tab = open(&world, client_type, asked).await;
+        let code = parameter(&log_in(&tab.page, VICTIM).await, "code");
+        let form = [("code", &*code), extra];
+        let before = world.auth0("shop").calls(EndpointName::Token);
+        assert_eq!(post(&world, client_type, &tab.cookie, &form).await.outcome(), (401, "invalid_client".to_owned()));
+        assert_eq!(world.auth0("shop").calls(EndpointName::Token), before);
+        let form = [form[0], form[1], ("client_secret", "callers-s3cret")];
+        assert_eq!(post(&world, client_type, &tab.cookie, &form).await.status, 200);
+        let sent = world.auth0("shop").last_request(EndpointName::Token).unwrap();
+        assert_ne!(sent.form_value("client_secret"), Some("callers-s3cret"), "it never goes on");
+    }
+    assert_eq!(world.auth0("shop").calls(EndpointName::Token), before + 2);
+}
+
+/// Behind a prefix the callback is the one with the prefix.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_prefix_changes_nothing_of_a_login() {
+    let text = SHOP.replace("{host}/callback", "{host}/auth/callback");
+    let flags = vec!["--service-prefix", "/auth"];
+    let world = World::with(WorldOptions { files: vec![("shop.yaml", text)], flags, as_dev: false }).await;
+    let answer = world.request("GET", "/auth/authorize", "web", HOST).send().await;
+    let cookie = answer.headers["set-cookie"].to_str().unwrap().split(';').next().unwrap().to_owned();
+    let landed = log_in(answer.headers["location"].to_str().unwrap(), VICTIM).await;
+    assert_eq!(landed.path(), "/auth/callback");
+    let mut outside = landed.clone();
+    outside.set_path("/callback");
+    assert_eq!(callback(&world, &outside, &cookie).await.status, 404);
+    assert!(has_session(&callback(&world, &landed, &cookie).await));
+    let found = world.request("GET", "/auth/.well-known/openid-configuration", "web", HOST).send().await.json();
+    assert_eq!(found["token_endpoint"], "https://shop.example/auth/oauth/token");
+}

@@ -273,3 +273,58 @@ async fn session_keys_are_rotated_while_visitors_are_at_auth0s_page() {
     let refused = post_code(&world, &landed, Some(&old.cookie)).await;
     assert_eq!(refused.outcome(), (403, "invalid_grant".to_owned()), "no key of the ring opens it");
 }
+
+/// `tokens: on_request`: whoever leaves `website` out gets tokens, and a session is opened for nobody but who asks.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cookie_client_gives_tokens_on_request_in_the_flows_that_can() {
+    let text = SHOP.replace(
+        "login_urls:",
+        "session: { tokens: on_request }\n    redirect_urls: [\"https://{host}/callback\"]\n    login_urls:",
+    );
+    let world = World::of("shop.yaml", &text).await;
+    let gateways = world.request("GET", "/authorize?scope=openid", "page", "shop.example").send().await;
+    assert_eq!(
+        gateways.outcome(),
+        (400, "invalid_scope".to_owned()),
+        "the gateway's own callback has no place for tokens"
+    );
+    let (begun, landed) = signed_in(&world, "state=s&scope=openid").await;
+    let tokens = post_code(&world, &landed, Some(&begun.cookie)).await;
+    assert!(!tokens.token("access_token").is_empty() && set_cookie(&tokens, "sid").is_none());
+    let (begun, landed) = signed_in(&world, "state=s&scope=openid+website").await;
+    let session = post_code(&world, &landed, Some(&begun.cookie)).await;
+    assert!(!session.sid().is_empty() && session.json().get("access_token").is_none());
+    let verifier = pkce::verifier(&SystemRandom);
+    let query = format!("state=s&code_challenge={}&code_challenge_method=S256", pkce::challenge(&verifier));
+    let (begun, landed) = signed_in(&world, &query).await;
+    assert!(begun.cookie.is_empty());
+    let form = [("code", &*parameter(&landed, "code")), ("code_verifier", verifier.expose())];
+    let tokens = world.request("POST", "/oauth/token", "page", "shop.example").form(&form).send().await;
+    assert!(!tokens.token("access_token").is_empty() && set_cookie(&tokens, "sid").is_none());
+}
+
+/// A page of another origin finishes a login if the file lists it, and costs the login nothing if not.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_page_of_another_origin_finishes_a_login_where_it_is_listed() {
+    let text = SHOP.replace(
+        "login_urls:",
+        "session: { same_site: None }\n    allowed_origins: [\"https://page.shop.example\"]\n    login_urls:",
+    );
+    let world = World::of("shop.yaml", &text).await;
+    let (begun, landed) = signed_in(&world, "state=s").await;
+    let post = async |origin: &str, site: &str| {
+        let form = [("code", &*parameter(&landed, "code")), ("state", "s")];
+        let request = world.request("POST", "/oauth/token", "page", "shop.example").form(&form);
+        request.header("cookie", &begun.cookie).header("origin", origin).header("sec-fetch-site", site).send().await
+    };
+    for (origin, site) in [("https://evil.example", "cross-site"), ("https://other.shop.example", "same-site")] {
+        let refused = post(origin, site).await;
+        assert_eq!(refused.outcome(), (403, "access_denied".to_owned()));
+        assert!(!refused.headers.contains_key("access-control-allow-origin"));
+    }
+    assert_eq!(world.auth0("shop").calls(EndpointName::Token), 0);
+    let answer = post("https://page.shop.example", "same-site").await;
+    assert_eq!(answer.headers["access-control-allow-origin"], "https://page.shop.example");
+    let sid = set_cookie(&answer, "sid").expect("a session");
+    assert!(sid.contains("SameSite=None; Secure"), "{sid}");
+}

@@ -177,3 +177,45 @@ async fn a_visitor_without_a_session_still_gets_to_auth0s_logout() {
     let head = world.request("HEAD", "/logout", "web", APP).send().await;
     assert_eq!(head.status, 405, "a HEAD changes nothing");
 }
+
+/// `revoke_before` may be taken back; what its holder ended stays over.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_logout_counts_also_while_the_tenant_is_revoked() {
+    let world = World::sample().await;
+    let sid = logged_in(&world).await;
+    let original = std::fs::read_to_string(world.path("acme.yaml")).unwrap();
+    world.write("acme.yaml", &format!("{original}\nsessions: {{ revoke_before: 2100-01-01T00:00:00Z }}\n"));
+    assert_eq!(world.reload().await.status, 200);
+    assert!(is_over(&world, &sid).await);
+    let out = world.request("POST", "/logout", "web", APP).cookie(&sid).send().await;
+    assert_eq!(out.status, 204);
+    world.write("acme.yaml", &original);
+    assert_eq!(world.reload().await.status, 200);
+    assert!(is_over(&world, &sid).await, "it was logged out");
+}
+
+/// A page with a query is listed as it is, and no other query passes for it.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_exact_way_back_counts_with_its_query() {
+    let text = "
+auth0: { base_url: BASE/shop }
+hosts: [shop.example]
+clients:
+  web:
+    client_id: shop-web
+    redirect_urls: [\"https://{host}/callback\"]
+    scopes: [openid, website]
+    logout_urls: [\"https://{host}/bye?from=app&x=%2F\"]
+";
+    let world = World::of("shop.yaml", text).await;
+    let leave = async |back: &str| {
+        let encoded = form_urlencoded::Serializer::new(String::new()).append_pair("redirect", back).finish();
+        world.request("GET", &format!("/logout?{encoded}"), "web", "shop.example").send().await
+    };
+    let listed = "https://shop.example/bye?from=app&x=%2F";
+    assert_eq!(query(&location(&leave(listed).await)), pairs(&[("client_id", "shop-web"), ("returnTo", listed)]));
+    for other in ["https://shop.example/bye", "https://shop.example/bye?from=app&x=/", &format!("{listed}&y=1"), "/bye"]
+    {
+        assert_eq!(leave(other).await.outcome(), (400, "invalid_request".to_owned()), "{other}");
+    }
+}

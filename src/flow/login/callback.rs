@@ -5,12 +5,14 @@ use std::sync::Arc;
 
 use url::Url;
 
+use super::super::policy::PolicyError;
 use super::super::return_url::{self, ReturnUrl, is_on};
 use super::super::token::{self, TokenError};
 use super::super::{Call, Services};
 use super::transaction::{Kind, Transaction, TransactionError};
 use crate::base::id::Host;
 use crate::base::secret::Secret;
+use crate::oauth::grant::GrantType;
 use crate::session::SessionId;
 
 /// What Auth0 sent the browser back with.
@@ -53,7 +55,8 @@ impl CallbackError {
         match self {
             Self::Transaction(error) => matches!(error, TransactionError::Used),
             Self::MixUp => false,
-            Self::Token(_) => true,
+            // Told before: another replica may know the client otherwise.
+            Self::Token(error) => !matches!(error, TokenError::Policy(_)),
         }
     }
 }
@@ -87,6 +90,10 @@ pub async fn finish(
     let is_ours = transaction.kind == Kind::Gateway && leads_to(&transaction.redirect_uri, &call.host, landing.path);
     if !is_issuer || !is_ours {
         return Err(CallbackError::MixUp);
+    }
+    if !call.client.grants.contains(&GrantType::AuthorizationCode) {
+        // The file may have changed since the login began.
+        return Err(CallbackError::Token(PolicyError::GrantNotAllowed.into()));
     }
     let location = page(call, &transaction);
     let state = transaction.caller_state.clone();

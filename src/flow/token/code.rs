@@ -63,5 +63,9 @@ pub(super) fn settle(
     if transaction.kind != Kind::Page || redirect_uri.is_some_and(|uri| uri != transaction.redirect_uri) {
         return Err(missing());
     }
+    if !transaction.wants_session {
+        // The file may have changed since.
+        policy::tokens(&call.client)?;
+    }
     Ok(CodeLogin::of(transaction, code))
 }

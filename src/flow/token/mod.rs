@@ -261,6 +261,10 @@ impl Exchange {
             transaction.spend(&self.services).await?;
         }
         let granted = self.exchange(grant::by_code(&login)).await?;
+        if granted.id_token.is_none() {
+            // `openid` was asked for. A visitor who took it out on the way took out what the login is checked by.
+            return Err(TokenError::IdToken(IdTokenError::Absent));
+        }
         let asked = match &login.transaction {
             Some(transaction) => Asked {
                 nonce: Nonce::Exactly(&transaction.nonce),

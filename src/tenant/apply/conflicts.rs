@@ -12,7 +12,7 @@ use super::super::problem::{Place, Problem, Severity};
 use super::super::reading::{Claims, Outcome};
 use super::super::registry::{Pair, pairs, share_a_cookie};
 use super::{FileState, State};
-use crate::base::id::HostPattern;
+use crate::base::id::{ClientType, HostPattern};
 
 /// A tenant and its file.
 type Named<'a> = (&'a Arc<str>, &'a Arc<Tenant>);
@@ -148,12 +148,11 @@ fn clashes(
 ) -> Vec<(Arc<str>, Problem)> {
     let held: AHashSet<&Arc<str>> = holders.values().collect();
     let mut by_host: AHashMap<&HostPattern, Vec<Named<'_>>> = AHashMap::new();
-    let mut by_callback: AHashMap<&str, Vec<Named<'_>>> = AHashMap::new();
+    let mut by_callback: AHashMap<String, Vec<Callback<'_>>> = AHashMap::new();
     let tenants = candidates.iter().filter_map(|(file, candidate)| Some((file, candidate.tenant.as_ref()?)));
     for (file, tenant) in tenants {
         tenant.hosts.iter().for_each(|host| by_host.entry(host).or_default().push((file, tenant)));
-        let callbacks = tenant.clients.iter().flat_map(|client| &client.redirect_urls);
-        callbacks.for_each(|url| by_callback.entry(url.as_str()).or_default().push((file, tenant)));
+        callbacks(file, tenant).for_each(|(place, callback)| by_callback.entry(place).or_default().push(callback));
     }
     let mut losers = Vec::new();
     let mut lose = |one: &Arc<str>, other: &Arc<str>, message: &str| {
@@ -167,18 +166,65 @@ fn clashes(
             }
         });
     }
-    for (url, sharing) in by_callback.iter().filter(|(url, _)| !url.contains("{host}")) {
-        for_each_two(sharing, |(one, a), (other, b)| {
-            if a.auth0.issuer != b.auth0.issuer {
+    for (place, sharing) in by_callback {
+        for_each_two(&sharing, |a, b| {
+            if a.is_mixed_up_with(b) {
                 lose(
-                    one,
-                    other,
-                    &format!("another issuer's codes come back to the same redirect_url ({url}) as those"),
+                    a.file,
+                    b.file,
+                    &format!("another issuer's codes come back to the same redirect_url ({place}) as those"),
                 );
             }
         });
     }
     losers
+}
+
+/// A `redirect_url` on one of its tenant's hosts.
+struct Callback<'a> {
+    file: &'a Arc<str>,
+    tenant: &'a Tenant,
+    client_type: &'a ClientType,
+    has_own_host: bool,
+}
+
+impl Callback<'_> {
+    /// Two issuers' codes come to one place (RFC 9700 §4.4.2). Where both are the same client on the same hosts, one
+    /// of them serves or neither does: that is decided by the pair.
+    fn is_mixed_up_with(&self, other: &Self) -> bool {
+        let is_same_pair = self.client_type == other.client_type && !self.has_own_host && !other.has_own_host;
+        self.tenant.auth0.issuer != other.tenant.auth0.issuer && !is_same_pair
+    }
+}
+
+/// Where the codes of a tenant come back, `{host}` standing for each of its patterns.
+fn callbacks<'a>(file: &'a Arc<str>, tenant: &'a Tenant) -> impl Iterator<Item = (String, Callback<'a>)> {
+    let urls = tenant.clients.iter().flat_map(|client| client.redirect_urls.iter().map(move |url| (client, url)));
+    urls.flat_map(move |(client, url)| {
+        let has_own_host = !url.as_str().contains("{host}");
+        let places = match (has_own_host, client.is_cookie_client()) {
+            (true, _) => 1,
+            (false, true) => usize::MAX,
+            // The gateway finishes no login of a token client; it may have the URL from the defaults.
+            (false, false) => 0,
+        };
+        let hosts = tenant.hosts.iter().take(places);
+        hosts.map(move |host| {
+            let place = place(&url.as_str().replace("{host}", &host.to_string()));
+            (place, Callback { file, tenant, client_type: &client.client_type, has_own_host })
+        })
+    })
+}
+
+/// What the gateway can tell of where a browser lands: the host, and the path from its last `callback` on, since a
+/// proxy may have cut off what is before it.
+fn place(url: &str) -> String {
+    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
+    let rest = rest.split(['?', '#']).next().unwrap_or_default();
+    let (host, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+    let segments: Vec<&str> = path.split('/').collect();
+    let last = segments.iter().rposition(|segment| *segment == "callback").unwrap_or(1);
+    format!("{host}/{}", segments.get(last..).unwrap_or_default().join("/"))
 }
 
 fn for_each_two<'a, T>(items: &'a [T], mut act: impl FnMut(&'a T, &'a T)) {
