@@ -6,6 +6,7 @@ use super::return_url;
 use super::session;
 use super::userinfo::{self, UserinfoError};
 use super::{Call, Services};
+use crate::base::secret::Secret;
 use crate::session::{SessionId, StoreError};
 
 /// Why a logout cannot be called done.
@@ -104,13 +105,14 @@ pub async fn session(services: &Arc<Services>, call: &Call, id: &SessionId) -> R
     Ok(())
 }
 
-/// Auth0 need not be up for a logout: the revocation follows on its own, once.
-fn revoke_later(services: &Arc<Services>, call: &Call, refresh_token: crate::base::secret::Secret) {
+/// Forgets a refresh token that nobody has any more. Auth0 need not be up for it: the revocation follows on its
+/// own, once.
+pub(super) fn revoke_later(services: &Arc<Services>, call: &Call, refresh_token: Secret) {
     let (services, call) = (Arc::clone(services), call.clone());
     let tasks = services.tasks.clone();
     tasks.spawn(async move {
         if let Err(error) = services.auth0.revoke(&call.tenant, &call.client, &refresh_token).await {
-            tracing::warn!(tenant = %call.tenant.name, %error, "the refresh token of an ended session could not be revoked");
+            tracing::warn!(tenant = %call.tenant.name, %error, "a refresh token that nobody has any more could not be revoked");
         }
     });
 }

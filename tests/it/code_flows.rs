@@ -91,6 +91,7 @@ async fn a_visitor_who_edits_the_connection_is_refused_on_the_production_host() 
     let answer = come_back(&world, APP, &landed, &begun.cookie).await;
     assert_eq!(answer.outcome(), (401, "access_denied".to_owned()));
     assert_eq!(set_cookie(&answer, "sid"), None);
+    eventually("nothing of the login lives on", async || world.auth0("acme").calls(EndpointName::Revoke) == 1).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

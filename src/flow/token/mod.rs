@@ -16,6 +16,7 @@ use jiff::Timestamp;
 use super::environment::{EnvironmentError, Proof};
 use super::id_token::{self, Asked, IdTokenError};
 use super::login::transaction::TransactionError;
+use super::logout;
 use super::policy::PolicyError;
 use super::refresh::{self, RefreshError};
 use super::session::{self, Login};
@@ -261,6 +262,21 @@ impl Exchange {
             transaction.spend(&self.services).await?;
         }
         let granted = self.exchange(grant::by_code(&login)).await?;
+        let unwanted = granted.refresh_token.clone();
+        let redeemed = self.redeemed(granted, login, brought).await;
+        if let (Err(_), Some(refresh_token)) = (&redeemed, unwanted) {
+            // The login does not count here, and its token would live on at Auth0 for a month.
+            logout::revoke_later(&self.services, &self.call, refresh_token);
+        }
+        redeemed
+    }
+
+    async fn redeemed(
+        &self,
+        granted: Granted,
+        login: CodeLogin,
+        brought: Option<SessionId>,
+    ) -> Result<Finished, TokenError> {
         if granted.id_token.is_none() {
             // `openid` was asked for. A visitor who took it out on the way took out what the login is checked by.
             return Err(TokenError::IdToken(IdTokenError::Absent));
