@@ -82,6 +82,12 @@ impl TenantHandle {
         self.0.settings_mut().keys_gone = gone;
     }
 
+    /// What `prompt=none` answers from now on, such as `consent_required` or `interaction_required`; `None`: a code
+    /// where the browser has a session, else `login_required`.
+    pub fn set_silent_error(&self, error: Option<&'static str>) {
+        self.0.settings_mut().silent_error = error;
+    }
+
     /// How long access tokens live from now on.
     pub fn set_access_token_lifetime(&self, lifetime: Duration) {
         self.0.settings_mut().lifetimes.access = lifetime;

@@ -79,6 +79,8 @@ pub(super) struct Settings {
     pub(super) refresh_tokens_per_user: Option<usize>,
     /// Whether the key set is served without any key.
     pub(super) keys_gone: bool,
+    /// What `prompt=none` answers in place of a code.
+    pub(super) silent_error: Option<&'static str>,
 }
 
 /// How long what is issued lives.
@@ -217,6 +219,7 @@ impl Settings {
             brute_force_threshold: Some(BRUTE_FORCE_THRESHOLD),
             refresh_tokens_per_user: Some(REFRESH_TOKENS_PER_USER),
             keys_gone: false,
+            silent_error: None,
         }
     }
 

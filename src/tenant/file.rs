@@ -133,7 +133,7 @@ pub(super) struct ClientFile {
     pub(super) require_state: Option<bool>,
     /// Where `redirect` may lead after a login: exact, or a prefix that ends in `/`.
     pub(super) login_urls: Option<Vec<Text>>,
-    /// The same after a logout; the first is the default.
+    /// The same after a logout; the first is the default. An app's own scheme counts exactly: `com.acme.app://bye`.
     pub(super) logout_urls: Option<Vec<Text>>,
     /// Origins of pages that may call with a cookie or read the answer.
     pub(super) allowed_origins: Option<Vec<Text>>,

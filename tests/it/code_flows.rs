@@ -115,6 +115,27 @@ async fn auth0s_no_reaches_the_page_as_a_code_and_never_as_a_text() {
     assert_eq!(world.auth0("acme").calls(EndpointName::Token), 0);
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_silent_login_ends_in_a_session_or_in_auth0s_reason() {
+    let world = World::sample().await;
+    let mut visitor = Visitor::new();
+    let silent = async |visitor: &mut Visitor| {
+        let begun = begin(&world, "web", APP, "prompt=none").await;
+        let landed = visitor.log_in(&begun.location, USER, "not asked").await;
+        let answer = come_back(&world, APP, &landed, &begun.cookie).await;
+        (answer.headers["location"].to_str().unwrap().to_owned(), set_cookie(&answer, "sid").is_some())
+    };
+    let page = |error: &str| (format!("http://{APP}/?error={error}"), false);
+    assert_eq!(silent(&mut visitor).await, page("login_required"));
+    let begun = begin(&world, "web", APP, "").await;
+    visitor.log_in(&begun.location, USER, "Passw0rd-prod").await;
+    assert_eq!(silent(&mut visitor).await, (format!("http://{APP}/"), true), "Auth0's own session suffices");
+    for error in ["consent_required", "interaction_required"] {
+        world.auth0("acme").set_silent_error(Some(error));
+        assert_eq!(silent(&mut visitor).await, page(error));
+    }
+}
+
 /// A page of the application takes the code, and its sibling client gives tokens.
 const SHOP: &str = "
 auth0: { base_url: BASE/shop }

@@ -219,3 +219,31 @@ clients:
         assert_eq!(leave(other).await.outcome(), (400, "invalid_request".to_owned()), "{other}");
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_app_comes_back_to_its_own_scheme_exactly() {
+    let text = "auth0: { base_url: BASE/shop }\nhosts: [shop.example]\ndefault_client: app\nclients:\n  app:\n    client_id: shop-app\n    \
+                scopes: [openid]\n    app_redirect_urls: [\"com.acme.app://in\"]\n    logout_urls: [\"com.acme.app://bye\"]\n";
+    let world = World::of("shop.yaml", text).await;
+    let out = async |wanted: &str| {
+        world.request("GET", &format!("/v2/logout?returnTo={wanted}"), "app", "shop.example").send().await
+    };
+    let answer = out("com.acme.app://bye").await;
+    assert!(query(&location(&answer)).contains(&("returnTo".to_owned(), "com.acme.app://bye".to_owned())));
+    for wanted in ["com.acme.app://bye/", "com.acme.app://other", "com.acme.app:bye", "com.evil.app://bye"] {
+        assert_eq!(out(wanted).await.status, 400, "{wanted}");
+    }
+}
+
+/// RFC 9700 §4.7: a sibling host tosses a second cookie, and must not keep anybody logged in with it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_tossed_cookie_does_not_stop_a_logout() {
+    let world = World::sample().await;
+    for (method, path, expected) in [("POST", "/logout", 204), ("GET", "/logout", 302)] {
+        let (own, tossed) = (logged_in(&world).await, logged_in(&world).await);
+        let cookies = format!("sid={tossed}; sid={own}");
+        let answer = world.request(method, path, "web", APP).header("cookie", &cookies).send().await;
+        assert_eq!(answer.status, expected, "{answer:?}");
+        assert!(is_over(&world, &own).await && is_over(&world, &tossed).await, "{method}");
+    }
+}

@@ -11,10 +11,13 @@ use super::super::exchange::Exchange;
 use super::super::reply::{self, Reply};
 use super::super::route::Target;
 use super::super::service::Incoming;
-use super::{has_session_cookie, is_navigation, query, refuse_cross_site, session_cookie, userinfo};
+use super::{has_session_cookie, is_navigation, query, refuse_cross_site, userinfo};
 use crate::flow::logout::{self, Federated, Leave};
 use crate::flow::{Call, SessionId};
 use crate::oauth::parameters::Parameters;
+
+/// More sessions than this are not looked up for one logout.
+const MOST_BROUGHT: usize = 4;
 
 /// What `/oidc/logout` passes on as it is.
 const PASSED: [&str; 4] = ["id_token_hint", "logout_hint", "state", "ui_locales"];
@@ -30,8 +33,8 @@ pub(in super::super) async fn here(incoming: &Incoming<'_>, exchange: &mut Excha
         return Ok(reply::empty(StatusCode::NO_CONTENT));
     }
     refuse_cross_site(incoming, &call)?;
-    let id = session_cookie(incoming, &call)?;
-    Ok(end(incoming, &call, id.as_ref(), reply::empty(StatusCode::NO_CONTENT), exchange).await)
+    let brought = brought(incoming, &call);
+    Ok(end(incoming, &call, &brought, reply::empty(StatusCode::NO_CONTENT), exchange).await)
 }
 
 /// Ends the session and sends the visitor on to Auth0's logout.
@@ -51,12 +54,12 @@ where
         query(incoming).map_err(|error| Failure::Body(BodyError::Parameters(error)))?
     };
     let call = incoming.call(parameters.take("client_id").as_deref(), exchange)?;
-    let id = session_cookie(incoming, &call)?;
+    let brought = brought(incoming, &call);
     // An image of another site's page logs nobody out; a link does (contract §4).
     if has_session_cookie(incoming, &call) && !(incoming.parts.method == Method::GET && is_navigation(incoming)) {
         refuse_cross_site(incoming, &call)?;
     }
-    let sid = match &id {
+    let sid = match brought.first() {
         Some(id) => logout::sid(&incoming.service.services, &call, id).await,
         None => None,
     };
@@ -65,7 +68,7 @@ where
     if !has_session_cookie(incoming, &call) {
         return Ok(reply);
     }
-    Ok(end(incoming, &call, id.as_ref(), reply, exchange).await)
+    Ok(end(incoming, &call, &brought, reply, exchange).await)
 }
 
 fn wish(parameters: &mut Parameters, target: Target) -> Leave {
@@ -85,18 +88,28 @@ fn wish(parameters: &mut Parameters, target: Target) -> Leave {
     }
 }
 
+/// The sessions that the browser brings. A second one was tossed by a sibling host, which must not keep anybody logged
+/// in: all of them end.
+fn brought(incoming: &Incoming<'_>, call: &Call) -> Vec<SessionId> {
+    if !call.client.is_cookie_client() {
+        return Vec::new();
+    }
+    let named = cookie::pairs(&incoming.parts.headers).filter(|(name, _)| *name == &*call.client.session.cookie);
+    named.filter_map(|(_, value)| SessionId::parse(value)).take(MOST_BROUGHT).collect()
+}
+
 /// Ends the session. The browser loses its cookie also when the store cannot be told, and is told that.
 async fn end(
     incoming: &Incoming<'_>,
     call: &Call,
-    id: Option<&SessionId>,
+    brought: &[SessionId],
     reply: Reply,
     exchange: &mut Exchange<'_>,
 ) -> Reply {
-    let ended = match id {
-        Some(id) => logout::session(&incoming.service.services, call, id).await,
-        None => Ok(()),
-    };
+    let mut ended = Ok(());
+    for id in brought {
+        ended = ended.and(logout::session(&incoming.service.services, call, id).await);
+    }
     let mut reply = match ended.map_err(Failure::Logout) {
         Ok(()) => reply,
         Err(failure) => {

@@ -47,6 +47,9 @@ fn begin(tenant: &TenantState, arrival: &Arrival) -> Result<Answer, Refusal> {
     }
     let prompt = arrival.query_value("prompt").unwrap_or_default();
     let session = browser_session(tenant, arrival).filter(|session| prompt != "login" && fits(tenant, &asked, session));
+    if let Some(error) = tenant.settings().silent_error.filter(|_| prompt == "none") {
+        return back(&asked, &[("error", error), ("error_description", "The visitor must be asked")]);
+    }
     match session {
         Some(session) => back(&asked, &[("code", &issue(tenant, &asked, session))]),
         None if prompt == "none" => {

@@ -136,7 +136,7 @@ fn client(
         redirect_urls: urls::list(context, &at("redirect_urls"), redirect_urls, Schemes::Web),
         app_redirect_urls: urls::list(context, &at("app_redirect_urls"), app_redirect_urls, Schemes::WebOrApp),
         login_urls: urls::list(context, &at("login_urls"), login_urls, Schemes::Web),
-        logout_urls: urls::list(context, &at("logout_urls"), logout_urls, Schemes::Web),
+        logout_urls: urls::list(context, &at("logout_urls"), logout_urls, Schemes::WebOrApp),
         allowed_origins: urls::origins(context, &at("allowed_origins"), allowed_origins),
         require_state: require_state.unwrap_or(false),
         callers,
