@@ -54,27 +54,31 @@ pub enum Transport {
 /// `Set-Cookie` for a new session.
 pub fn set(policy: &SessionPolicy, id: &SessionId, transport: Transport) -> Option<HeaderValue> {
     let max_age = cookie::time::Duration::try_from(policy.lifetime).unwrap_or(cookie::time::Duration::MAX);
-    write(policy, id.expose(), max_age, transport)
+    write(&policy.cookie, id.expose(), (same_site(policy), max_age), transport)
 }
 
 /// `Set-Cookie` that takes the cookie away.
 pub fn clear(policy: &SessionPolicy, transport: Transport) -> Option<HeaderValue> {
-    write(policy, "", cookie::time::Duration::ZERO, transport)
+    write(&policy.cookie, "", (same_site(policy), cookie::time::Duration::ZERO), transport)
 }
 
-/// `None` cannot be: `compile` has checked the name, and the value is base64url.
-fn write(
-    policy: &SessionPolicy,
-    value: &str,
-    max_age: cookie::time::Duration,
-    transport: Transport,
-) -> Option<HeaderValue> {
-    let same_site = match policy.same_site {
+fn same_site(policy: &SessionPolicy) -> CookieSameSite {
+    match policy.same_site {
         SameSite::Strict => CookieSameSite::Strict,
         SameSite::Lax => CookieSameSite::Lax,
         SameSite::None => CookieSameSite::None,
-    };
-    let cookie = Cookie::build((&*policy.cookie, value))
+    }
+}
+
+/// Every cookie of the gateway. `None` cannot be: names are checked when a file is read, or are the gateway's own, and
+/// values are base64url.
+pub(super) fn write(
+    name: &str,
+    value: &str,
+    (same_site, max_age): (CookieSameSite, cookie::time::Duration),
+    transport: Transport,
+) -> Option<HeaderValue> {
+    let cookie = Cookie::build((name, value))
         .http_only(true)
         .secure(transport == Transport::Secure)
         .path("/")

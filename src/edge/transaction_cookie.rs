@@ -3,10 +3,10 @@
 //! Their names begin with `__Host-` wherever cookies are `Secure`: no sibling host can set one (RFC 6265bis
 //! §4.1.3.2), so nobody plants a login of his own in a visitor's browser.
 
-use cookie::{Cookie, SameSite as CookieSameSite};
+use cookie::SameSite as CookieSameSite;
 use http::{HeaderMap, HeaderValue};
 
-use super::cookie::{self as request_cookie, Found, Transport};
+use super::cookie::{self as one_cookie, Found, Transport};
 use crate::flow::login::SealedTransaction;
 use crate::flow::login::transaction::{LIFETIME, PREFIX};
 use crate::tenant::model::SameSite;
@@ -22,7 +22,7 @@ fn prefix(transport: Transport) -> &'static str {
 
 /// The sealed transaction of that name. Two different ones are none: somebody planted one.
 pub fn find<'a>(headers: &'a HeaderMap, name: &str, transport: Transport) -> Option<&'a str> {
-    match request_cookie::find(headers, &format!("{}{name}", prefix(transport))) {
+    match one_cookie::find(headers, &format!("{}{name}", prefix(transport))) {
         Found::One(value) => Some(value),
         Found::None | Found::Several => None,
     }
@@ -31,7 +31,7 @@ pub fn find<'a>(headers: &'a HeaderMap, name: &str, transport: Transport) -> Opt
 /// Names, without their prefix, and values of all logins under way in this browser.
 pub fn under_way(headers: &HeaderMap, transport: Transport) -> Vec<(&str, &str)> {
     let mut found: Vec<(&str, &str)> = Vec::new();
-    for (name, value) in request_cookie::pairs(headers) {
+    for (name, value) in one_cookie::pairs(headers) {
         let name = name.strip_prefix(prefix(transport)).filter(|name| name.starts_with(PREFIX));
         if let Some(name) = name
             && !found.iter().any(|(have, _)| *have == name)
@@ -45,12 +45,14 @@ pub fn under_way(headers: &HeaderMap, transport: Transport) -> Vec<(&str, &str)>
 /// `Set-Cookie` for a login that begins.
 pub fn set(transaction: &SealedTransaction, same_site: SameSite, transport: Transport) -> Option<HeaderValue> {
     let max_age = cookie::time::Duration::try_from(LIFETIME).unwrap_or(cookie::time::Duration::ZERO);
-    write(&transaction.name, &transaction.value, (as_sent(same_site, transport), max_age), transport)
+    let name = format!("{}{}", prefix(transport), transaction.name);
+    one_cookie::write(&name, &transaction.value, (as_sent(same_site, transport), max_age), transport)
 }
 
 /// `Set-Cookie` that takes one away. In an answer to another site's page browsers heed it only as they took it.
 pub fn clear(name: &str, same_site: SameSite, transport: Transport) -> Option<HeaderValue> {
-    write(name, "", (as_sent(same_site, transport), cookie::time::Duration::ZERO), transport)
+    let name = format!("{}{name}", prefix(transport));
+    one_cookie::write(&name, "", (as_sent(same_site, transport), cookie::time::Duration::ZERO), transport)
 }
 
 /// `Strict` would not come back from Auth0's page, and browsers keep `None` with `Secure` alone.
@@ -59,21 +61,6 @@ fn as_sent(same_site: SameSite, transport: Transport) -> CookieSameSite {
         (SameSite::None, Transport::Secure) => CookieSameSite::None,
         (SameSite::Strict | SameSite::Lax | SameSite::None, _) => CookieSameSite::Lax,
     }
-}
-
-fn write(
-    name: &str,
-    value: &str,
-    (same_site, max_age): (CookieSameSite, cookie::time::Duration),
-    transport: Transport,
-) -> Option<HeaderValue> {
-    let cookie = Cookie::build((format!("{}{name}", prefix(transport)), value))
-        .http_only(true)
-        .secure(transport == Transport::Secure)
-        .path("/")
-        .same_site(same_site)
-        .max_age(max_age);
-    HeaderValue::from_str(&cookie.to_string()).ok()
 }
 
 #[cfg(test)]
