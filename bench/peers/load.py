@@ -1,0 +1,71 @@
+"""The load, and what a server did under it."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from places import HERE, LOAD_CPU
+from processes import Failed, Process, pinned
+
+
+@dataclass(frozen=True)
+class Load:
+    """What wrk sends. `arguments` are those of load.lua."""
+
+    path: str
+    host: str = "bench.example.com"
+    headers: tuple[str, ...] = ()
+    arguments: tuple[str, ...] = ()
+    connections: int = 64
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One server under one load, once. Latencies and cpu in microseconds."""
+
+    requests: int
+    seconds: float
+    p50: float
+    p99: float
+    refused: int
+    """Answers of 400 and above."""
+    broken: int
+    """Connections that failed, and requests without an answer in time."""
+    cpu: float
+    """On-CPU time of all the server's threads, per request."""
+    busy: float
+    """Its share of its processor. Compare rates only from 0.97 on: below, something else was the limit."""
+
+    @property
+    def rate(self) -> float:
+        return self.requests / self.seconds if self.seconds else 0.0
+
+
+@dataclass
+class Samples:
+    """One server over all rounds, in their order."""
+
+    server: str
+    samples: list[Sample] = field(default_factory=list)
+
+
+def drive(url: str, server: Process, load: Load, seconds: float, further: Sequence[str] = ()) -> Sample:
+    """Runs wrk once against the server."""
+    arguments = [f"header=Host: {load.host}", *(f"header={header}" for header in load.headers), *load.arguments]
+    command = ["wrk", "--threads", "1", "--connections", str(load.connections), "--duration", f"{seconds:g}s",
+               "--script", str(HERE / "load.lua"), url + load.path, "--", *arguments, *further]
+    before = server.cpu_nanoseconds()
+    ran = subprocess.run(pinned(LOAD_CPU, command), capture_output=True, text=True, check=False)
+    spent = server.cpu_nanoseconds() - before
+    told = [line for line in ran.stdout.splitlines() if line.startswith("{")]
+    if ran.returncode != 0 or not told:
+        raise Failed(f"wrk against {server.name}: {ran.stdout}{ran.stderr}")
+    found = json.loads(told[-1])
+    requests, took = int(found["requests"]), float(found["seconds"])
+    if requests == 0:
+        raise Failed(f"{server.name} answered nothing: {ran.stdout}{server.said()}")
+    return Sample(requests, took, float(found["p50"]), float(found["p99"]), int(found["refused"]),
+                  int(found["broken"]), spent / 1000 / requests, spent / 1e9 / took)

@@ -1,0 +1,100 @@
+"""Floors and goals: ratios against a limit or a peer of the same run. A floor that is missed is a defect."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from statistics import median
+
+from load import Sample
+
+Rounds = dict[str, list[Sample]]
+"""By server."""
+
+Further = dict[str, list[float]]
+"""What was measured beside the servers, a figure a round."""
+
+Figures = Callable[[Rounds, Further], list[float]]
+"""A figure a round."""
+
+
+@dataclass(frozen=True)
+class Target:
+    """What one figure must be."""
+
+    what: str
+    figures: Figures
+    floor: float | None
+    goal: float | None = None
+    is_most: bool = True
+    """Whether less is better."""
+
+    def verdict(self, rounds: Rounds, further: Further) -> Verdict | None:
+        """Nothing where a server of the ratio was not measured."""
+        try:
+            figures = self.figures(rounds, further)
+        except KeyError:
+            return None
+        return Verdict(self, min(figures), median(figures), max(figures)) if figures else None
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """A target and what was found: the median counts."""
+
+    target: Target
+    least: float
+    middle: float
+    most: float
+
+    def is_met(self, bound: float | None) -> bool | None:
+        if bound is None:
+            return None
+        return self.middle <= bound if self.target.is_most else self.middle >= bound
+
+
+def cpu(server: str, other: str) -> Figures:
+    """CPU time a request, as a ratio."""
+    return lambda rounds, _: [a.cpu / b.cpu for a, b in zip(rounds[server], rounds[other])]
+
+
+def rate(server: str, other: str) -> Figures:
+    """Requests a second, as a ratio."""
+    return lambda rounds, _: [a.rate / b.rate for a, b in zip(rounds[server], rounds[other])]
+
+
+def cpu_over(server: str, other: str, further: str) -> Figures:
+    """CPU time a request, against a server's plus something measured alone."""
+    return lambda rounds, beside: [
+        a.cpu / (b.cpu + c) for a, b, c in zip(rounds[server], rounds[other], beside[further])]
+
+
+def cpu_beside(server: str, other: str) -> Figures:
+    """CPU time a request, more than the other's, in microseconds."""
+    return lambda rounds, _: [a.cpu - b.cpu for a, b in zip(rounds[server], rounds[other])]
+
+
+def added(server: str, other: str, direct: str, latency: Callable[[Sample], float]) -> Figures:
+    """What a server adds to a call made directly, as a ratio to what the other adds."""
+    def figures(rounds: Rounds, _: Further) -> list[float]:
+        return [(latency(a) - latency(c)) / (latency(b) - latency(c))
+                for a, b, c in zip(rounds[server], rounds[other], rounds[direct]) if latency(b) > latency(c)]
+    return figures
+
+
+def figure(name: str) -> Figures:
+    """Something measured beside the servers."""
+    return lambda _, further: further[name]
+
+
+def ratio(name: str, other: str) -> Figures:
+    """Of two things measured beside the servers."""
+    return lambda _, further: [a / b for a, b in zip(further[name], further[other])]
+
+
+def most(what: str, figures: Figures, floor: float | None, goal: float | None = None) -> Target:
+    return Target(what, figures, floor, goal)
+
+
+def least(what: str, figures: Figures, floor: float | None, goal: float | None = None) -> Target:
+    return Target(what, figures, floor, goal, is_most=False)
