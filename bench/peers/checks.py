@@ -5,7 +5,10 @@ from __future__ import annotations
 import http.client
 import json
 import ssl
+import urllib.request
+from collections import Counter
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
@@ -103,5 +106,26 @@ def of_redirects() -> tuple[Check, ...]:
     """To Auth0's page, with the caller's query."""
     def is_right(answer: Answer) -> bool:
         location = answer.headers.get("location", "")
-        return "/authorize?" in location and "client_id=BenchWeb" in location
+        return "/authorize?" in location and "client_id=Bench" in location and "state=" in location
     return (Check("a redirect", 302, {}, is_right),)
+
+
+TOGETHER = 64
+
+
+def one_call(server: Server) -> str:
+    """Many callers with one token that nobody has seen: the upstream, which takes its time, hears of it once."""
+    headers = {"Host": "slow.example.com", "client-type": "api", "Authorization": "Bearer opaque-together"}
+    before = calls(server)
+    with ThreadPoolExecutor(TOGETHER) as pool:
+        answers = list(pool.map(lambda _: ask(server, "GET", "/userinfo", headers).status, range(TOGETHER)))
+    made = calls(server) - before
+    if made != 1 or set(answers) != {200}:
+        raise Failed(f"{server.name}: {TOGETHER} callers with one token made {made} calls and got {Counter(answers)}")
+    return f"{TOGETHER} callers at once with one unknown token: {made} call"
+
+
+def calls(server: Server) -> int:
+    """What the upstream counts."""
+    with urllib.request.urlopen(f"http://127.0.0.1:{server.upstream}/plain/calls", timeout=5) as answer:
+        return int(answer.read())

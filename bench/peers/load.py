@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -57,12 +58,24 @@ def drive(url: str, server: Process, load: Load, seconds: float, further: Sequen
     arguments = [f"header=Host: {load.host}", *(f"header={header}" for header in load.headers), *load.arguments]
     command = ["wrk", "--threads", "1", "--connections", str(load.connections), "--duration", f"{seconds:g}s",
                "--script", str(HERE / "load.lua"), url + load.path, "--", *arguments, *further]
+    return watch(server, command)
+
+
+def handshakes(url: str, server: Process, path: str, seconds: float) -> Sample:
+    """A connection a request, with a full handshake each."""
+    port = url.rpartition(":")[2]
+    script = str(HERE / "handshakes.py")
+    return watch(server, [sys.executable, script, "127.0.0.1", port, path, f"{seconds:g}", "8"])
+
+
+def watch(server: Process, command: Sequence[str]) -> Sample:
+    """What the server did while the load ran. The load's last line of JSON says what came back."""
     before = server.cpu_nanoseconds()
     ran = subprocess.run(pinned(LOAD_CPU, command), capture_output=True, text=True, check=False)
     spent = server.cpu_nanoseconds() - before
     told = [line for line in ran.stdout.splitlines() if line.startswith("{")]
     if ran.returncode != 0 or not told:
-        raise Failed(f"wrk against {server.name}: {ran.stdout}{ran.stderr}")
+        raise Failed(f"{command[0]} against {server.name}: {ran.stdout}{ran.stderr}")
     found = json.loads(told[-1])
     requests, took = int(found["requests"]), float(found["seconds"])
     if requests == 0:

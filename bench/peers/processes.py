@@ -47,6 +47,7 @@ class Process:
         self.log = folder / f"{name}.log"
         self.reader: subprocess.Popen[bytes] | None = None
         environment = {"PATH": os.environ["PATH"], "HOME": str(folder), **(environment or {})}
+        self.started_at = time.perf_counter()
         with self.log.open("wb") as log:
             out: IO[bytes] | int = subprocess.PIPE if is_read else log
             self.child = subprocess.Popen(pinned(cpu, command), stdin=subprocess.DEVNULL, stdout=out, stderr=log,
@@ -58,15 +59,16 @@ class Process:
             assert self.child.stdout is not None
             self.child.stdout.close()
 
-    def wait_until(self, is_ready: Callable[[], bool], what: str = "ready") -> None:
-        """Asks until it is so, or fails with what the process said."""
+    def wait_until(self, is_ready: Callable[[], bool], pause: float = 0.005) -> float:
+        """Asks until it is so, or fails with what the process said. Gives the seconds since its start."""
         deadline = time.monotonic() + PATIENCE
         while not is_ready():
             if self.child.poll() is not None:
                 raise Failed(f"{self.name} ended with {self.child.returncode}: {self.said()}")
             if time.monotonic() > deadline:
-                raise Failed(f"{self.name} was not {what} within {PATIENCE:.0f} s: {self.said()}")
-            time.sleep(0.005)
+                raise Failed(f"{self.name} was not ready within {PATIENCE:.0f} s: {self.said()}")
+            time.sleep(pause)
+        return time.perf_counter() - self.started_at
 
     def said(self) -> str:
         return self.log.read_text(errors="replace")[-2000:]

@@ -8,10 +8,7 @@ from typing import Any
 
 from load import Sample
 from rounds import Result
-from targets import Verdict
-
-BUSY = 0.97
-"""Below it the server waited for something: its rate is not its own."""
+from targets import BUSY, Verdict
 
 
 def spread(values: Iterable[float], form: str) -> str:
@@ -45,16 +42,13 @@ def beside(result: Result) -> list[list[str]]:
     return [["measured beside", "min/med/max"], *([name, spread(values, ".2f")] for name, values in result.further.items())]
 
 
-def word(is_met: bool | None) -> str:
-    return {True: "met", False: "missed", None: "-"}[is_met]
-
-
 def verdict(found: Verdict) -> list[str]:
     target = found.target
     sign = "<=" if target.is_most else ">="
     bounds = []
     for bound in (target.floor, target.goal):
-        bounds.append("-" if bound is None else f"{sign} {bound:g} {word(found.is_met(bound))}")
+        said = "not busy" if not found.is_comparable else "met" if found.is_met(bound) else "missed"
+        bounds.append("-" if bound is None else f"{sign} {bound:g} {said}")
     return [target.what, f"{found.least:.2f}/{found.middle:.2f}/{found.most:.2f}", *bounds]
 
 

@@ -39,13 +39,19 @@ class Result:
     notes: list[str] = field(default_factory=list)
 
 
-def started(row: Row, only: tuple[str, ...], stack: ExitStack) -> list[Server]:
-    """The row's servers, and the upstream before them. They end with the stack."""
-    folder = TARGET / "run" / row.name
+def with_upstream(name: str, stack: ExitStack) -> tuple[Server, Setting]:
+    """The upstream, and what its callers are told. It ends with the stack."""
+    folder = TARGET / "run" / name
     shutil.rmtree(folder, ignore_errors=True)
     upstream = start("limit/upstream", Setting(folder))
     stack.callback(upstream.stop)
-    setting = row.setting(Setting(folder, upstream=int(upstream.url.rpartition(":")[2])))
+    return upstream, Setting(folder, upstream=int(upstream.url.rpartition(":")[2]))
+
+
+def started(row: Row, only: tuple[str, ...], stack: ExitStack) -> list[Server]:
+    """The row's servers, and the upstream before them. They end with the stack."""
+    upstream, setting = with_upstream(row.name, stack)
+    setting = row.setting(setting)
     servers = []
     for name in row.servers:
         if only and name not in only:
@@ -87,6 +93,8 @@ def measure(row: Row, plan: Plan, only: tuple[str, ...], say: Callable[[str], No
         for server in servers:
             # As before the load: a server that gave up under it was measured for nothing.
             check(row, server)
+            if row.proof is not None and server.name == "gateway":
+                result.notes.append(row.proof(server))
             if server.name == "gateway/log":
                 result.notes.append(f"access lines dropped: {dropped_lines(server):.0f}")
         result.verdicts = [verdict for target in row.targets

@@ -10,8 +10,8 @@ import tenants
 from checks import Check
 from load import Load
 from places import KEYS
-from servers import Setting
-from targets import Target, added, cpu, cpu_beside, cpu_over, least, most, rate
+from servers import Server, Setting
+from targets import Target, added, cpu, cpu_beside, cpu_over, most, rates
 
 
 @dataclass(frozen=True)
@@ -34,6 +34,9 @@ class Row:
     blind: tuple[str, ...] = ()
     """Servers that look at no token: only a good one is tried."""
 
+    proof: Callable[[Server], str] | None = None
+    """What the gateway must show besides, in words; it fails where it does not hold."""
+
     def load_of(self, server: str) -> Load:
         return replace(self.load(), path=self.paths.get(server, self.load().path))
 
@@ -47,8 +50,8 @@ HIT = Row(
     ("limit/userinfo", "gateway", "gateway/log", "envoy/jwt-cache", "node/userinfo-cache", "apache"),
     bearer_load, checks.of_bearers,
     (
-        least("rate / limit", rate("gateway", "limit/userinfo"), 0.80, 0.88),
-        least("rate / Envoy with cache", rate("gateway", "envoy/jwt-cache"), 4.0),
+        rates("rate / limit", "gateway", "limit/userinfo", 0.80, 0.88),
+        rates("rate / Envoy with cache", "gateway", "envoy/jwt-cache", 4.0),
         most("cpu / limit", cpu("gateway", "limit/userinfo"), 1.25),
         most("access log, us more", cpu_beside("gateway/log", "gateway"), 1.5),
     ),
@@ -77,7 +80,7 @@ VERIFY = Row(
         f"tokens={KEYS / 'bearers.txt'}", f"hosts={tenants.VERIFIED_HOSTS}")),
     checks.of_bearers,
     (
-        least("rate / HAProxy jwt_verify", rate("gateway", "haproxy/jwt"), 1.25, 1.4),
+        rates("rate / HAProxy jwt_verify", "gateway", "haproxy/jwt", 1.25, 1.4),
         most("cpu / (limit + a verification alone)", cpu_over("gateway", "limit/userinfo", "verify"), 1.6),
     ),
     setting=with_many_hosts, further=hosts_of_round, verifies_alone=True, blind=("limit/userinfo",),
@@ -91,7 +94,7 @@ MISS = Row(
     lambda: (Check("an opaque token", 200, {"Authorization": "Bearer opaque-check"}, checks.holds("sub")),),
     (most("added p50 / nginx's added", added("gateway", "nginx", "limit/upstream", lambda it: it.p50), 1.25, 1.12),),
     further=lambda round, seconds: (f"opaque=opaque-{round}-",),
-    paths={"limit/upstream": "/plain/userinfo"},
+    paths={"limit/upstream": "/plain/userinfo"}, proof=checks.one_call,
 )
 
 
@@ -122,9 +125,9 @@ TOKEN = Row(
     client_credentials, lambda: checks.of_tokens("access_token", "token_type"),
     (
         most("cpu / nginx", cpu("gateway", "nginx"), 1.35),
-        least("rate / nginx", rate("gateway", "nginx"), 0.75, 0.85),
-        least("rate / Envoy", rate("gateway", "envoy/proxy"), 2.8),
-        least("rate / express", rate("gateway", "node/token"), 10.0),
+        rates("rate / nginx", "gateway", "nginx", 0.75, 0.85),
+        rates("rate / Envoy", "gateway", "envoy/proxy", 2.8),
+        rates("rate / express", "gateway", "node/token", 10.0),
         most("access log, us more", cpu_beside("gateway/log", "gateway"), 1.5),
     ),
 )
@@ -146,10 +149,22 @@ TOKEN_SESSION = Row(
     setting=lambda setting: replace(setting, whose="web"), verifies_alone=True,
 )
 
-AUTHORIZE = Row(
-    "authorize", "authorize redirect",
+SDK = "https%3A%2F%2Fspa.example.com%2Fcallback"
+CHALLENGE = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM"
+
+AUTHORIZE_SDK = Row(
+    "authorize-sdk", "authorize redirect, the caller's own challenge (nothing is kept)",
     ("nginx", "limit/redirect", "gateway"),
-    lambda: Load("/authorize?redirect=http%3A%2F%2Fweb.example.com%2Faccount&login_hint=user%40bench.example",
+    lambda: Load(f"/authorize?redirect_uri={SDK}&state=af0ifjsldkj&code_challenge={CHALLENGE}&code_challenge_method=S256",
+                 host="web.example.com", headers=("client-type: spa",)),
+    checks.of_redirects,
+    (most("cpu / nginx 302", cpu("gateway", "nginx"), 1.20, 1.08),),
+)
+
+AUTHORIZE = Row(
+    "authorize", "authorize redirect, a login that the gateway finishes (a sealed cookie)",
+    ("nginx", "limit/redirect", "gateway"),
+    lambda: Load("/authorize?redirect=http%3A%2F%2Fweb.example.com%2Faccount&login_hint=user%40bench.example&state=af0ifjsldkj",
                  host="web.example.com", headers=("client-type: web",)),
     checks.of_redirects,
     (most("cpu / nginx 302", cpu("gateway", "nginx"), 1.20, 1.08),),
@@ -166,4 +181,4 @@ TLS = Row(
     setting=lambda setting: replace(setting, tls=True), paths={"nginx": "/answer"},
 )
 
-ROWS = {row.name: row for row in (HIT, VERIFY, MISS, TOKEN, TOKEN_ID_TOKEN, TOKEN_SESSION, AUTHORIZE, TLS)}
+ROWS = {row.name: row for row in (HIT, VERIFY, MISS, TOKEN, TOKEN_ID_TOKEN, TOKEN_SESSION, AUTHORIZE_SDK, AUTHORIZE, TLS)}

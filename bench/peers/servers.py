@@ -39,17 +39,25 @@ class Server:
     process: Process
     url: str
     ops: str | None = None
+    upstream: int = 0
+    took: float = 0.0
+    """Seconds from its start to its first answer."""
 
     def stop(self) -> None:
         self.process.stop()
 
 
-def start(name: str, setting: Setting) -> Server:
-    """Starts a server and waits until it answers."""
+def start(name: str, setting: Setting, pause: float = 0.005) -> Server:
+    """Starts a server and waits until it answers, asking with pauses between."""
     setting.folder.mkdir(parents=True, exist_ok=True)
     kind, _, variant = name.partition("/")
     server = STARTERS[kind](name, variant, setting)
-    server.process.wait_until(lambda: answers(server.url + READY[kind]))
+    server.upstream = setting.upstream
+    try:
+        server.took = server.process.wait_until(lambda: answers(server.url + READY[kind]), pause)
+    except BaseException:
+        server.stop()
+        raise
     return server
 
 
@@ -122,7 +130,7 @@ def nginx(name: str, _: str, setting: Setting) -> Server:
     tls = ""
     if setting.tls:
         certificate, key = tls_files()
-        tls = f"ssl_certificate {certificate}; ssl_certificate_key {key}; ssl_protocols TLSv1.3; ssl_session_tickets off;"
+        tls = f"ssl_certificate {certificate}; ssl_certificate_key {key}; ssl_protocols TLSv1.3;"
     path = configured(name, "nginx.conf", setting, port, {
         "LISTEN": "ssl" if setting.tls else "", "TLS": tls, "USER": user("user root;"),
         "PROFILE": (KEYS / "userinfo.json").read_text(),

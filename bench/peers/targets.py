@@ -14,6 +14,9 @@ Rounds = dict[str, list[Sample]]
 Further = dict[str, list[float]]
 """What was measured beside the servers, a figure a round."""
 
+BUSY = 0.97
+"""A server's share of its processor from which on its rate is its own."""
+
 Figures = Callable[[Rounds, Further], list[float]]
 """A figure a round."""
 
@@ -28,6 +31,8 @@ class Target:
     goal: float | None = None
     is_most: bool = True
     """Whether less is better."""
+    busy: tuple[str, ...] = ()
+    """Servers whose rates are compared: each must have been busy, or something else was the limit."""
 
     def verdict(self, rounds: Rounds, further: Further) -> Verdict | None:
         """Nothing where a server of the ratio was not measured."""
@@ -35,7 +40,10 @@ class Target:
             figures = self.figures(rounds, further)
         except KeyError:
             return None
-        return Verdict(self, min(figures), median(figures), max(figures)) if figures else None
+        if not figures:
+            return None
+        is_comparable = all(median(sample.busy for sample in rounds[server]) >= BUSY for server in self.busy)
+        return Verdict(self, min(figures), median(figures), max(figures), is_comparable)
 
 
 @dataclass(frozen=True)
@@ -46,9 +54,11 @@ class Verdict:
     least: float
     middle: float
     most: float
+    is_comparable: bool
 
     def is_met(self, bound: float | None) -> bool | None:
-        if bound is None:
+        """Nothing where there is no bound, or where the figures cannot be compared."""
+        if bound is None or not self.is_comparable:
             return None
         return self.middle <= bound if self.target.is_most else self.middle >= bound
 
@@ -96,5 +106,6 @@ def most(what: str, figures: Figures, floor: float | None, goal: float | None = 
     return Target(what, figures, floor, goal)
 
 
-def least(what: str, figures: Figures, floor: float | None, goal: float | None = None) -> Target:
-    return Target(what, figures, floor, goal, is_most=False)
+def rates(what: str, server: str, other: str, floor: float | None, goal: float | None = None) -> Target:
+    """Requests a second against the other's, where both were busy."""
+    return Target(what, rate(server, other), floor, goal, is_most=False, busy=(server, other))

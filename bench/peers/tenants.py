@@ -39,13 +39,18 @@ def web() -> str:
             "    redirect_urls: [\"http://{host}/callback\"]\n    login_urls: [\"http://{host}/\"]\n")
 
 
+def spa() -> str:
+    return ("  spa:\n    client_id: BenchSpa\n    scopes: [openid, profile, email]\n    grants: [authorization_code]\n"
+            "    app_redirect_urls: [\"https://spa.example.com/callback\"]\n")
+
+
 def usual(upstream: int, folder: Path) -> None:
     """One tenant per way that the upstream answers."""
     base = f"http://127.0.0.1:{upstream}"
     files = {
         "bench": at(f"{base}/plain", "bench.example.com") + "clients:\n" + api(),
         "openid": at(f"{base}/openid", "openid.example.com") + "clients:\n" + api(),
-        "web": at(f"{base}/web", "web.example.com") + "clients:\n" + web(),
+        "web": at(f"{base}/web", "web.example.com") + "clients:\n" + web() + spa(),
         "opaque": at(f"{base}/opaque", "opaque.example.com") + "clients:\n" + api(audience=False),
         "slow": at(f"{base}/slow", "slow.example.com") + "clients:\n" + api(audience=False),
     }
@@ -61,12 +66,12 @@ def many_hosts(upstream: int, folder: Path) -> None:
         (folder / f"{name}.yaml").write_text(text)
 
 
-def ten_thousand(folder: Path) -> None:
-    """Two hosts and two clients a tenant, none of whose Auth0 is ever called."""
+def ten_thousand(folder: Path, edition: int) -> None:
+    """Two hosts and two clients a tenant, none of whose Auth0 is ever called. Each edition differs in every file."""
     for number in range(10_000):
         name = f"tenant-{number:05d}"
         text = (f"auth0: {{ domain: {name}.eu.auth0.com }}\nhosts: [app.{name}.example.com, test.{name}.example.com]\n"
-                f"labels: {{ team: checkout }}\ndefault_client: web\nconnections:\n"
+                f"labels: {{ team: checkout-{edition} }}\ndefault_client: web\nconnections:\n"
                 f"  Production: {{ hosts: [app.{name}.example.com] }}\n  Testing: {{ hosts: [test.{name}.example.com] }}\n"
                 "claims: { connection: https://bench.example/connection }\nclients:\n" + web() + api())
         (folder / f"{name}.yaml").write_text(text)

@@ -139,3 +139,25 @@ fn pem(der: &[u8]) -> String {
     let lines: Vec<&str> = (0..text.len()).step_by(64).filter_map(|at| text.get(at..text.len().min(at + 64))).collect();
     format!("-----BEGIN PUBLIC KEY-----\n{}\n-----END PUBLIC KEY-----\n", lines.join("\n"))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::verify;
+    use super::*;
+
+    #[test]
+    fn what_is_written_verifies_and_what_a_stranger_signed_does_not() {
+        let folder = std::env::temp_dir().join(format!("bench-keys-{}", std::process::id()));
+        write(&folder, 3).unwrap();
+        let read = |name: &str| fs::read_to_string(folder.join(name)).unwrap();
+        assert!(verify::measure(&folder, 6).unwrap().trim().parse::<f64>().is_ok());
+        let bearers = read("bearers.txt");
+        assert!(bearers.lines().all(|token| token.len().abs_diff(ACCESS_TOKEN) <= 4), "{bearers}");
+        assert_eq!(read("userinfo.json").len(), 344);
+        assert_eq!(read("token-plain.json").len().abs_diff(read("token-openid.json").len()) / 32, 0);
+        fs::write(folder.join("bearers.txt"), read("forged.txt")).unwrap();
+        let refused = verify::measure(&folder, 1);
+        fs::remove_dir_all(&folder).unwrap();
+        assert!(refused.is_err());
+    }
+}
