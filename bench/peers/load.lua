@@ -4,6 +4,7 @@
 --   tokens=FILE hosts=N first=I
 --                       a bearer of the file and a host tNNN.example.com, no pair twice; I is the first host
 --   opaque=PREFIX       an opaque bearer that nobody sent before
+--   spin=US             works so long on each answer: the load is then slower than any server, and the same for all
 --   pause=MS            each connection waits so long between requests, on average (0 to twice that, evenly)
 
 local function lines(path)
@@ -60,6 +61,13 @@ function init(args)
   end
   if told.tokens then each_token(told.tokens, tonumber(told.hosts), tonumber(told.first)) end
   if told.opaque then each_opaque(told.opaque) end
+  if told.spin then
+    local long = tonumber(told.spin) / 1e6
+    function response()
+      local until_then = os.clock() + long
+      while os.clock() < until_then do end
+    end
+  end
   if told.pause then
     local most = 2 * tonumber(told.pause)
     math.randomseed(os.time())

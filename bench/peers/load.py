@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import resource
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -28,7 +29,7 @@ class Sample:
     """One server under one load, once. Latencies and cpu in microseconds."""
 
     requests: int
-    seconds: float
+    seconds: int
     p50: float
     p99: float
     refused: int
@@ -38,7 +39,9 @@ class Sample:
     cpu: float
     """On-CPU time of all the server's threads, per request."""
     busy: float
-    """Its share of its processor. Compare rates only from 0.97 on: below, something else was the limit."""
+    """The server's share of its processor. Compare rates only from 0.97 on: below, something else was the limit."""
+    load: float
+    """The load's share of its own. A load that sleeps must be woken by each answer, and the server pays for that."""
 
     @property
     def rate(self) -> float:
@@ -53,26 +56,26 @@ class Samples:
     samples: list[Sample] = field(default_factory=list)
 
 
-def drive(url: str, server: Process, load: Load, seconds: float, further: Sequence[str] = ()) -> Sample:
+def drive(url: str, server: Process, load: Load, seconds: int, further: Sequence[str] = ()) -> Sample:
     """Runs wrk once against the server."""
     arguments = [f"header=Host: {load.host}", *(f"header={header}" for header in load.headers), *load.arguments]
-    command = ["wrk", "--threads", "1", "--connections", str(load.connections), "--duration", f"{seconds:g}s",
+    command = ["wrk", "--threads", "1", "--connections", str(load.connections), "--duration", f"{seconds}s",
                "--script", str(HERE / "load.lua"), url + load.path, "--", *arguments, *further]
     return watch(server, command)
 
 
-def handshakes(url: str, server: Process, path: str, seconds: float) -> Sample:
+def handshakes(url: str, server: Process, path: str, seconds: int) -> Sample:
     """A connection a request, with a full handshake each."""
     port = url.rpartition(":")[2]
     script = str(HERE / "handshakes.py")
-    return watch(server, [sys.executable, script, "127.0.0.1", port, path, f"{seconds:g}", "8"])
+    return watch(server, [sys.executable, script, "127.0.0.1", port, path, f"{seconds}", "8"])
 
 
 def watch(server: Process, command: Sequence[str]) -> Sample:
     """What the server did while the load ran. The load's last line of JSON says what came back."""
-    before = server.cpu_nanoseconds()
+    before, load_before = server.cpu_nanoseconds(), of_children()
     ran = subprocess.run(pinned(LOAD_CPU, command), capture_output=True, text=True, check=False)
-    spent = server.cpu_nanoseconds() - before
+    spent, load_spent = server.cpu_nanoseconds() - before, of_children() - load_before
     told = [line for line in ran.stdout.splitlines() if line.startswith("{")]
     if ran.returncode != 0 or not told:
         raise Failed(f"{command[0]} against {server.name}: {ran.stdout}{ran.stderr}")
@@ -81,4 +84,10 @@ def watch(server: Process, command: Sequence[str]) -> Sample:
     if requests == 0:
         raise Failed(f"{server.name} answered nothing: {ran.stdout}{server.said()}")
     return Sample(requests, took, float(found["p50"]), float(found["p99"]), int(found["refused"]),
-                  int(found["broken"]), spent / 1000 / requests, spent / 1e9 / took)
+                  int(found["broken"]), spent / 1000 / requests, spent / 1e9 / took, load_spent / took)
+
+
+def of_children() -> float:
+    """Seconds on a processor of the processes that were waited for: the loads."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime

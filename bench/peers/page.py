@@ -91,7 +91,7 @@ def write(results: list[Result], plan: Plan, loads: tuple[float, float]) -> str:
     told += [(name, version()) for name, version in VERSIONS]
     text = [HEAD, "## Where, and with what", "", "| | |", "|---|---|", *(f"| {name} | {value} |" for name, value in told)]
     text += ["", "```", "bench/peers/install", "cargo build --release -p auth0-gateway -p bench",
-             f"bench/peers/run --rounds {plan.rounds} --seconds {plan.seconds:g} --markdown bench/RESULTS.md", "```", ""]
+             f"bench/peers/run --rounds {plan.rounds} --seconds {plan.seconds} --markdown bench/RESULTS.md", "```", ""]
     text += ["## Targets", "", "| row | ratio, a round each | min/med/max | floor | goal |", "|---|---|---|---|---|"]
     text += summary(results)
     text += ["", "## Figures", "", *(report.markdown(result) for result in results)]

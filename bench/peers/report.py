@@ -8,7 +8,7 @@ from typing import Any
 
 from load import Sample
 from rounds import Result
-from targets import BUSY, Verdict
+from targets import Rounds, Verdict
 
 
 def spread(values: Iterable[float], form: str) -> str:
@@ -17,24 +17,30 @@ def spread(values: Iterable[float], form: str) -> str:
     return "/".join(format(value, form) for value in (min(found), median(found), max(found))) if found else "-"
 
 
-COLUMNS: tuple[tuple[str, Callable[[list[Sample]], str]], ...] = (
+Column = tuple[str, Callable[[list[Sample]], str]]
+
+COLUMNS: tuple[Column, ...] = (
     ("req/s", lambda it: spread((sample.rate for sample in it), ".0f")),
     ("cpu us", lambda it: spread((sample.cpu for sample in it), ".2f")),
     ("p50 us", lambda it: spread((sample.p50 for sample in it), ".0f")),
     ("p99 us", lambda it: spread((sample.p99 for sample in it), ".0f")),
-    ("busy", lambda it: f"{median(sample.busy for sample in it):.2f}"
-                        + ("" if median(sample.busy for sample in it) >= BUSY else " *")),
+    ("busy", lambda it: f"{median(sample.busy for sample in it):.2f}"),
+    ("load", lambda it: f"{median(sample.load for sample in it):.2f}"),
     (">= 400", lambda it: str(sum(sample.refused for sample in it))),
     ("broken", lambda it: str(sum(sample.broken for sample in it))),
 )
 
 
-def servers(result: Result) -> list[list[str]]:
-    """A line a server, with what is beside them below."""
-    lines = [["server", *(title for title, _ in COLUMNS)]]
-    for server, samples in result.rounds.items():
+STEADY = tuple(column for column in COLUMNS if not column[0].startswith("p"))
+"""At one load for all, how long it took says little."""
+
+
+def servers(title: str, rounds: Rounds, columns: tuple[Column, ...]) -> list[list[str]]:
+    """A line a server."""
+    lines = [[title, *(name for name, _ in columns)]]
+    for server, samples in rounds.items():
         if samples:
-            lines.append([server, *(column(samples) for _, column in COLUMNS)])
+            lines.append([server, *(column(samples) for _, column in columns)])
     return lines
 
 
@@ -58,7 +64,9 @@ def verdicts(result: Result) -> list[list[str]]:
 
 def tables(result: Result) -> list[list[list[str]]]:
     """Those that hold something."""
-    return [table for table in (servers(result), beside(result), verdicts(result)) if len(table) > 1]
+    every = (servers("full speed", result.rounds, COLUMNS), servers("same load", result.steady, STEADY), beside(result),
+             verdicts(result))
+    return [table for table in every if len(table) > 1]
 
 
 def plain(result: Result) -> str:
@@ -69,8 +77,6 @@ def plain(result: Result) -> str:
         text.append("")
         text += ["  " + "  ".join(cell.ljust(width) for cell, width in zip(line, widths)).rstrip() for line in table]
     text += [f"  {note}" for note in result.notes]
-    if any(" *" in cell for line in servers(result) for cell in line):
-        text.append("  * not busy: something else was the limit, or the load is a fixed rate; compare cpu, not rates")
     return "\n".join(text) + "\n"
 
 
@@ -84,12 +90,15 @@ def markdown(result: Result) -> str:
     return "\n".join(text) + "\n"
 
 
+def of_rounds(rounds: Rounds) -> dict[str, Any]:
+    return {server: [vars(sample) | {"rate": sample.rate} for sample in samples] for server, samples in rounds.items()}
+
+
 def data(result: Result) -> dict[str, Any]:
     """For a program."""
     return {
         "row": result.name,
-        "rounds": {server: [vars(sample) | {"rate": sample.rate} for sample in samples]
-                   for server, samples in result.rounds.items()},
+        "full_speed": of_rounds(result.rounds), "same_load": of_rounds(result.steady),
         "beside": result.further,
         "targets": [{"what": found.target.what, "min": found.least, "med": found.middle, "max": found.most,
                      "floor": found.target.floor, "floor_met": found.is_met(found.target.floor),

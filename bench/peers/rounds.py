@@ -23,8 +23,14 @@ class Plan:
     """How long."""
 
     rounds: int
-    seconds: float
-    warm_up: float = 1.0
+    seconds: int
+    """Of one server at full speed. wrk takes whole ones."""
+    warm_up: int = 1
+
+    @property
+    def steady(self) -> int:
+        """Seconds at the load that is the same for all: only CPU time is read from it, which needs less."""
+        return max(1, self.seconds // 2)
 
 
 @dataclass
@@ -34,6 +40,9 @@ class Result:
     name: str
     title: str
     rounds: Rounds
+    """At full speed."""
+    steady: Rounds = field(default_factory=dict)
+    """At one load, which is slower than any of the servers."""
     further: Further = field(default_factory=dict)
     verdicts: list[Verdict] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
@@ -84,10 +93,7 @@ def measure(row: Row, plan: Plan, only: tuple[str, ...], say: Callable[[str], No
             drive(server.url, server.process, row.load_of(server.name), plan.warm_up, row.further(0, plan.warm_up))
         for round in range(1, plan.rounds + 1):
             for server in servers:
-                load = row.load_of(server.name)
-                sample = drive(server.url, server.process, load, plan.seconds, row.further(round, plan.seconds))
-                result.rounds[server.name].append(sample)
-                say(f"  round {round}  {server.name:20} {sample.rate:9.0f}/s {sample.cpu:8.2f} us")
+                one_round(row, server, round, plan, result, say)
             if row.verifies_alone:
                 result.further["verify"].append(lone_verification())
         for server in servers:
@@ -98,8 +104,22 @@ def measure(row: Row, plan: Plan, only: tuple[str, ...], say: Callable[[str], No
             if server.name == "gateway/log":
                 result.notes.append(f"access lines dropped: {dropped_lines(server):.0f}")
         result.verdicts = [verdict for target in row.targets
-                           if (verdict := target.verdict(result.rounds, result.further)) is not None]
+                           if (verdict := target.verdict(result.rounds, result.steady, result.further)) is not None]
     return result
+
+
+def one_round(row: Row, server: Server, round: int, plan: Plan, result: Result, say: Callable[[str], None]) -> None:
+    """One server at full speed, and then at the load that is the same for all."""
+    load = row.load_of(server.name)
+    sample = drive(server.url, server.process, load, plan.seconds, row.further(2 * round - 1, plan.seconds))
+    result.rounds[server.name].append(sample)
+    told = f"  round {round}  {server.name:20} {sample.rate:9.0f}/s {sample.cpu:8.2f} us"
+    if row.spin:
+        slower = (*row.further(2 * round, plan.seconds), f"spin={row.spin}")
+        sample = drive(server.url, server.process, load, plan.steady, slower)
+        result.steady.setdefault(server.name, []).append(sample)
+        told += f", {sample.rate:9.0f}/s {sample.cpu:8.2f} us"
+    say(told)
 
 
 def lone_verification() -> float:

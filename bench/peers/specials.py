@@ -36,7 +36,7 @@ class Special:
     def measure(self, plan: Plan, only: tuple[str, ...], say: Say) -> Result:
         result = self.way(self, plan, tuple(name for name in self.servers if not only or name in only), say)
         result.verdicts = [verdict for target in self.targets
-                           if (verdict := target.verdict(result.rounds, result.further)) is not None]
+                           if (verdict := target.verdict(result.rounds, result.steady, result.further)) is not None]
         return result
 
 
@@ -86,7 +86,7 @@ class Peak:
 
 def per_pair(row: Special, plan: Plan, names: tuple[str, ...], say: Say) -> Result:
     """A server new in each round: what it took once, it keeps."""
-    result = Result(row.name, row.title, {}, {name: [] for name in names})
+    result = Result(row.name, row.title, {}, further={name: [] for name in names})
     load = replace(TOKEN.load(), connections=CONNECTIONS)
     for round in range(1, plan.rounds + 1):
         for name in names:
@@ -160,7 +160,7 @@ STARTS_A_ROUND = 3
 
 def to_ready(row: Special, plan: Plan, names: tuple[str, ...], say: Say) -> Result:
     """From the start of the process to its first answer, asked without a pause. taskset is in it, for everybody."""
-    result = Result(row.name, row.title, {}, {name: [] for name in names})
+    result = Result(row.name, row.title, {}, further={name: [] for name in names})
     with ExitStack() as stack:
         _, setting = with_upstream(row.name, stack)
         for _ in range(plan.rounds * STARTS_A_ROUND):

@@ -18,7 +18,7 @@ BUSY = 0.97
 """A server's share of its processor from which on its rate is its own."""
 
 Figures = Callable[[Rounds, Further], list[float]]
-"""A figure a round."""
+"""A figure a round, of what the servers did at full speed or at the load that is the same for all."""
 
 
 @dataclass(frozen=True)
@@ -32,10 +32,13 @@ class Target:
     is_most: bool = True
     """Whether less is better."""
     busy: tuple[str, ...] = ()
-    """Servers whose rates are compared: each must have been busy, or something else was the limit."""
+    """Servers that are compared at full speed: each must have been busy, or something else was the limit."""
+    is_steady: bool = False
+    """Whether it is of the load that is the same for all."""
 
-    def verdict(self, rounds: Rounds, further: Further) -> Verdict | None:
+    def verdict(self, full: Rounds, steady: Rounds, further: Further) -> Verdict | None:
         """Nothing where a server of the ratio was not measured."""
+        rounds = steady if self.is_steady else full
         try:
             figures = self.figures(rounds, further)
         except KeyError:
@@ -104,6 +107,16 @@ def ratio(name: str, other: str) -> Figures:
 
 def most(what: str, figures: Figures, floor: float | None, goal: float | None = None) -> Target:
     return Target(what, figures, floor, goal)
+
+
+def steady(what: str, figures: Figures, floor: float | None, goal: float | None = None) -> Target:
+    """Of CPU time at the load that is the same for all."""
+    return Target(f"{what}, same load", figures, floor, goal, is_steady=True)
+
+
+def full(what: str, server: str, other: str, floor: float | None, goal: float | None = None) -> Target:
+    """Of CPU time at full speed, where both were busy."""
+    return Target(f"{what}, full speed", cpu(server, other), floor, goal, busy=(server, other))
 
 
 def rates(what: str, server: str, other: str, floor: float | None, goal: float | None = None) -> Target:
