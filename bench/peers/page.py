@@ -28,6 +28,7 @@ ELSEWHERE = (
 HEAD = """# Results
 
 Written by `bench/peers/run --markdown`; nothing here is typed. How to read it, and where it is unfair: [`peers/README.md`](peers/README.md).
+Where a missed floor's time goes: [`peers/COSTS.md`](peers/COSTS.md).
 Figures are min/med/max over the rounds. **A verdict is of the median.** `not busy` is none: one side waited for something else, so that
 its rate is not its own.
 """
