@@ -1,5 +1,6 @@
 //! Loads a gateway, and measures parts of one. `cargo run --release -p bench -- mixed`
 
+mod limit;
 mod lookup;
 
 use std::io::{self, Write};
@@ -31,6 +32,8 @@ enum Command {
         #[arg(long, value_name = "DIR", default_value = "tenants.d")]
         tenants_dir: std::path::PathBuf,
     },
+    /// The bare servers that a side-by-side holds the gateway against.
+    Limit(limit::Limit),
     /// How long it takes to find the tenant and client of a request among many, in random order.
     Lookup(lookup::Lookup),
     #[command(hide = true)]
@@ -45,6 +48,7 @@ fn main() -> ExitCode {
         Command::Callers { tenants_dir } => registry_of(&tenants_dir)
             .and_then(|registry| callers::to_yaml(&callers::of_registry(&registry)))
             .and_then(say),
+        Command::Limit(limit) => limit.run().map_err(anyhow::Error::from).and_then(say),
         Command::Lookup(lookup) => say(lookup.run()),
         Command::ChildEmulator(child) => child.run().map(|()| true),
         Command::ChildGateway(child) => child.run().map(|()| true),
