@@ -6,6 +6,7 @@
 pub mod conformance;
 pub mod memory;
 pub mod observed;
+pub mod record;
 pub mod ring;
 
 use std::fmt;
