@@ -59,6 +59,17 @@ pub enum OpenError {
         /// What is wrong with it.
         why: String,
     },
+    /// It is there, and the keys that were made for it are not.
+    #[error(
+        "{}: its keys are gone: put {} back, or give --session-keys, or move it away to begin anew, which logs everybody out",
+        path.display(), keys.display()
+    )]
+    NoKeys {
+        /// The file.
+        path: PathBuf,
+        /// Where its keys were.
+        keys: PathBuf,
+    },
     /// None of the keys opens what it holds.
     #[error(
         "{}: none of the session keys opens it; give the keys it was written with (a further line in the key file), \
@@ -82,10 +93,13 @@ pub fn key_file(sessions: &Path) -> PathBuf {
 }
 
 /// Makes the key file of a session file that does not exist yet, with one key, readable for its owner alone.
-/// A session file whose keys have gone gets no others.
+/// A session file whose keys have gone gets no others: that would log everybody out.
 pub fn ensure_key_file(sessions: &Path, random: &dyn Random) -> Result<PathBuf, OpenError> {
     let keys = key_file(sessions);
-    if !keys.exists() && std::fs::metadata(sessions).map_or(true, |file| file.len() == 0) {
+    if !keys.exists() {
+        if std::fs::metadata(sessions).is_ok_and(|file| file.len() > 0) {
+            return Err(OpenError::NoKeys { path: sessions.to_owned(), keys });
+        }
         let mut key = Zeroizing::new([0u8; 32]);
         random.fill(key.as_mut());
         let text = Zeroizing::new(format!("{}\n", STANDARD.encode(key.as_ref())));

@@ -216,8 +216,8 @@ fn file_and_keys_are_for_their_owner_alone_in_a_directory_that_exists() {
     ensure_key_file(&place.path(), &SystemRandom).expect("finds the keys");
     assert_eq!(std::fs::read_to_string(&keys).expect("reads"), text, "they are made once");
     std::fs::remove_file(&keys).expect("removes");
-    ensure_key_file(&place.path(), &SystemRandom).expect("answers");
-    assert!(!keys.exists(), "a file whose keys have gone gets no others");
+    let refused = ensure_key_file(&place.path(), &SystemRandom).expect_err("is refused");
+    assert!(matches!(refused, OpenError::NoKeys { .. }) && !keys.exists(), "it gets no other keys");
     let elsewhere = Place { folder: place.folder, clock: place.clock };
     std::fs::remove_dir_all(elsewhere.folder.path()).expect("removes");
     assert!(matches!(elsewhere.refused(OLD), OpenError::Io { .. }));
