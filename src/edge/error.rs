@@ -11,6 +11,7 @@ use super::body::BodyError;
 use super::reply::{self, Reply};
 use super::request::RequestError;
 use super::route::NoRoute;
+use crate::flow::backchannel::BackchannelError;
 use crate::flow::login::authorize::AuthorizeError;
 use crate::flow::login::callback::CallbackError;
 use crate::flow::logout::LogoutError;
@@ -87,6 +88,9 @@ pub enum Failure {
     /// The logout flow failed.
     #[error("no logout")]
     Logout(#[source] LogoutError),
+    /// A logout token ended nothing.
+    #[error("no back-channel logout")]
+    Backchannel(#[source] BackchannelError),
     /// Something panicked or was torn apart.
     #[error("the request could not be finished")]
     Internal,
@@ -206,6 +210,7 @@ impl Failure {
                 "the way back is not within the client's logout_urls",
             ),
             Self::Logout(LogoutError::Store(_)) => table::STORE_DOWN,
+            Self::Backchannel(error) => table::backchannel(error),
             Self::Internal => table::ABORTED,
         }
     }

@@ -42,6 +42,8 @@ pub enum Target {
     V2Logout,
     /// `endpoint::logout`, as Auth0's.
     OidcLogout,
+    /// `endpoint::backchannel`.
+    BackchannelLogout,
     /// `endpoint::discovery`.
     Discovery,
     /// `endpoint::discovery`.
@@ -87,6 +89,12 @@ pub const ROUTES: &[Route] = &[
         methods: &[Method::GET, Method::POST],
         target: Target::OidcLogout,
         endpoint: Endpoint::OidcLogout,
+    },
+    Route {
+        path: "/backchannel-logout",
+        methods: &[Method::POST],
+        target: Target::BackchannelLogout,
+        endpoint: Endpoint::BackchannelLogout,
     },
     Route {
         path: "/.well-known/openid-configuration",

@@ -127,6 +127,7 @@ impl PublicService {
                 endpoint::logout::leave(&incoming, body, exchange, route.target).await
             }
             Target::Passthrough(operation) => endpoint::passthrough::answer(&incoming, body, exchange, operation).await,
+            Target::BackchannelLogout => endpoint::backchannel::answer(&incoming, body, exchange).await,
             Target::Discovery | Target::Keys => endpoint::discovery::answer(&incoming, exchange, route.target).await,
             Target::Healthz | Target::Ready | Target::CheckUp => Err(Failure::Internal),
         }

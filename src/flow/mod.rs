@@ -3,6 +3,7 @@
 //! A flow takes a [`Call`] (whose request it is) and parsed values, and gives a value or an error
 //! with a reason. It knows neither HTTP towards callers nor statuses of Auth0.
 
+pub mod backchannel;
 pub mod claims;
 pub mod discovery;
 pub mod environment;

@@ -8,6 +8,7 @@
 
 mod attacks;
 mod authorize;
+mod backchannel;
 mod bearers;
 mod code_flows;
 mod cors;

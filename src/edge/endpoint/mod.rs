@@ -1,6 +1,7 @@
 //! The public endpoints, one file each: from a request to its flow and from the flow to a reply.
 
 pub(super) mod authorize;
+pub(super) mod backchannel;
 pub(super) mod callback;
 pub(super) mod discovery;
 pub(super) mod health;
