@@ -52,6 +52,9 @@ pub enum Failure {
     /// Two values for one session cookie.
     #[error("two session cookies were sent")]
     TwoCookies,
+    /// `/verify`: more than one credential, or one that cannot be read.
+    #[error("the visitor's credential cannot be told")]
+    AmbiguousCredential,
     /// A page of another site made the browser send it.
     #[error("the request comes from another site")]
     CrossSite,
@@ -159,7 +162,7 @@ impl Failure {
 
     fn challenge(&self, code: ErrorCode) -> Option<HeaderValue> {
         match (self, code) {
-            (Self::NoCredential, _) => Some(HeaderValue::from_static("Bearer")),
+            (Self::NoCredential | Self::AmbiguousCredential, _) => Some(HeaderValue::from_static("Bearer")),
             (Self::Userinfo(_) | Self::Logout(LogoutError::Bearer(_)), ErrorCode::InvalidToken) => {
                 Some(HeaderValue::from_static("Bearer error=\"invalid_token\""))
             }
@@ -191,6 +194,11 @@ impl Failure {
             Self::TwoCookies => {
                 public(StatusCode::BAD_REQUEST, ErrorCode::InvalidRequest, "two session cookies were sent")
             }
+            Self::AmbiguousCredential => public(
+                StatusCode::UNAUTHORIZED,
+                ErrorCode::LoginRequired,
+                "more than one credential was sent, or none that can be read",
+            ),
             Self::CrossSite => {
                 public(StatusCode::FORBIDDEN, ErrorCode::AccessDenied, "the request comes from another site")
             }

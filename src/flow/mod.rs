@@ -18,6 +18,7 @@ pub mod session;
 pub mod status;
 pub mod token;
 pub mod userinfo;
+pub mod verify;
 
 use std::net::IpAddr;
 use std::sync::Arc;

@@ -26,3 +26,4 @@ mod refresh;
 mod reload;
 mod support;
 mod tls;
+mod verify;

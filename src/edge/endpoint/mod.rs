@@ -10,6 +10,7 @@ pub(super) mod passthrough;
 pub(super) mod refresh;
 pub(super) mod token;
 pub(super) mod userinfo;
+pub(super) mod verify;
 
 use super::cookie::{self, Found};
 use super::cross_site::{self, OwnSite};

@@ -43,6 +43,8 @@ label! {
         V2Logout => "v2_logout",
         /// `/oidc/logout`
         OidcLogout => "oidc_logout",
+        /// `/verify`, `/verify/TENANT/CLIENT`
+        Verify => "verify",
         /// `POST /backchannel-logout`
         BackchannelLogout => "backchannel_logout",
         /// `POST /oauth/revoke`
