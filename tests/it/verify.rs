@@ -1,4 +1,8 @@
-//! `/verify`, asked as proxies ask it: who passes, as whom, and what a visitor can make of it.
+//! `/verify`, asked as proxies ask it: who passes, as whom, and what a visitor can make of it. Behind the
+//! proxies themselves: `proxies`.
+
+mod proxies;
+mod stand;
 
 use auth0_gateway::emulator::EndpointName;
 
