@@ -127,6 +127,28 @@ async fn who_does_not_pass_reaches_nothing(kind: Kind) {
     assert_eq!(stand.application.seen(), [""; 0]);
 }
 
+/// The application stands for one host: a session of another environment's, on that host's name, reaches nothing here.
+async fn a_session_of_another_host_reaches_nothing(kind: Kind) {
+    const TESTING: &str = "test.acme.localhost";
+    let stand = Stand::of(kind).await;
+    let sid = stand.world.login("web", TESTING, USER, "Passw0rd-test").send().await.sid();
+    let own = acme(&stand.world).await;
+    let sound = stand.proxy.write(&format!("GET / HTTP/1.1\r\nHost: {APP}\r\nCookie: sid={own}")).await;
+    assert!(sound.contains(" 200 ") && stand.application.seen().len() == 1, "{sound}");
+    for head in [
+        format!("GET / HTTP/1.1\r\nHost: {TESTING}"),
+        format!("GET http://{APP}/ HTTP/1.1\r\nHost: {TESTING}"),
+        format!("GET http://{TESTING}/ HTTP/1.1\r\nHost: {APP}"),
+        format!("GET / HTTP/1.1\r\nHost: {APP}\r\nX-Forwarded-Host: {TESTING}"),
+        format!("GET / HTTP/1.1\r\nHost: {APP}\r\nX_Forwarded_Host: {TESTING}"),
+        format!("GET / HTTP/1.1\r\nHost: {APP}\r\nForwarded: host={TESTING}"),
+    ] {
+        let answer = stand.proxy.write(&format!("{head}\r\nCookie: sid={sid}")).await;
+        assert!(!answer.contains(" 200 "), "{head}\n{answer}");
+        assert_eq!(stand.application.seen(), [""; 0], "{head}");
+    }
+}
+
 /// From a page that wants a login, over Auth0's, back to that page with its query, and out again.
 async fn a_visitor_logs_in_and_comes_back(kind: Kind) {
     let stand = Stand::of(kind).await;
@@ -185,6 +207,7 @@ macro_rules! behind_both {
 behind_both!(
     who_passes_is_told_by_the_gateway_alone,
     who_does_not_pass_reaches_nothing,
+    a_session_of_another_host_reaches_nothing,
     a_visitor_logs_in_and_comes_back,
     without_the_gateway_nobody_passes
 );

@@ -172,6 +172,15 @@ impl Proxy {
         format!("app.acme.localhost:{}", self.address.port())
     }
 
+    /// What a visitor gets who writes his request's head himself: the answer's first line.
+    pub async fn write(&self, head: &str) -> String {
+        let mut socket = TcpStream::connect(self.address).await.unwrap();
+        socket.write_all(format!("{head}\r\nConnection: close\r\n\r\n").as_bytes()).await.unwrap();
+        let mut answer = Vec::new();
+        socket.read_to_end(&mut answer).await.unwrap();
+        String::from_utf8_lossy(&answer).lines().next().unwrap_or_default().to_owned()
+    }
+
     /// What a visitor gets. Nothing is followed.
     pub async fn visit(&self, method: &str, target: &str, headers: &[(&str, &str)]) -> Answer {
         let request = http::Request::builder().method(method).uri(format!("http://{}{target}", self.address));
