@@ -181,6 +181,21 @@ async fn keys_that_cannot_be_had_are_told_from_a_bad_token() {
     assert!(lives(&world, &session).await);
 }
 
+/// Its sessions are kept while it is off, and must not live again.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_tenant_that_is_switched_off_takes_logouts_too() {
+    let world = World::sample().await;
+    let (ended, other) = (acme(&world).await, acme(&world).await);
+    let original = std::fs::read_to_string(world.path("acme.yaml")).unwrap();
+    world.write("acme.yaml", &format!("enabled: false\n{original}"));
+    assert_eq!(world.reload().await.status, 200);
+    let token = mint(&world, "acme", sound(&ended.sid, "1")).await;
+    assert_eq!(notify(&world, &token).await.status, 200);
+    world.write("acme.yaml", &original);
+    assert_eq!(world.reload().await.status, 200);
+    assert!(!lives(&world, &ended).await && lives(&world, &other).await);
+}
+
 /// Over sockets from end to end: a login in a browser, a logout at Auth0 itself, and the session here is over.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_logout_at_auth0_ends_the_session_here() {
