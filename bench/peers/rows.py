@@ -10,6 +10,7 @@ import tenants
 from checks import Check
 from load import Load
 from places import KEYS
+from processes import Failed
 from servers import Server, Setting
 from targets import Target, added, cpu, cpu_beside, cpu_over, full, most, rates, steady
 
@@ -69,8 +70,10 @@ PER_SECOND = 45_000
 
 def hosts_of_round(round: int, seconds: int) -> tuple[str, ...]:
     """Each run begins with a tenant that nobody was asked for yet."""
-    each = max(1, -(-PER_SECOND * seconds // 3_000))
-    return (f"first={(round * each) % (tenants.VERIFIED_HOSTS - each)}",)
+    each = -(-PER_SECOND * seconds // 3_000)
+    if (round + 1) * each > tenants.VERIFIED_HOSTS:
+        raise Failed("userinfo-verify: so many rounds and seconds would send a token twice; take fewer")
+    return (f"first={round * each}",)
 
 
 def with_many_hosts(setting: Setting) -> Setting:
