@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import report
-from places import ENVOY, GATEWAY, NODE_PACKAGES, ROOT
+from places import BENCH, ENVOY, GATEWAY, NODE_PACKAGES, ROOT
 from rounds import Plan, Result
 from rows import ROWS
 from specials import SPECIALS
@@ -60,7 +60,9 @@ def commit() -> str:
     text = said(["git", "-C", str(ROOT), "rev-parse", "--short=12", "HEAD"], r"(\w+)")
     changed = subprocess.run(["git", "-C", str(ROOT), "status", "--porcelain", "src", "bench/src", "Cargo.lock"],
                              capture_output=True, text=True, check=False).stdout
-    return text + (", with changes that are not committed" if changed else "")
+    written = int(said(["git", "-C", str(ROOT), "log", "-1", "--format=%ct", "--", "src", "bench/src", "Cargo.lock"], r"(\d+)"))
+    is_old = GATEWAY.stat().st_mtime < written or BENCH.stat().st_mtime < written
+    return text + (", with changes that are not committed" if changed else "") + (", **built before it**" if is_old else "")
 
 
 VERSIONS: tuple[tuple[str, Callable[[], str]], ...] = (

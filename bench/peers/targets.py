@@ -114,9 +114,10 @@ def steady(what: str, figures: Figures, floor: float | None, goal: float | None 
     return Target(f"{what}, same load", figures, floor, goal, is_steady=True)
 
 
-def full(what: str, server: str, other: str, floor: float | None, goal: float | None = None) -> Target:
+def full(what: str, figures: Callable[[str, str], Figures], pair: tuple[str, str], floor: float | None,
+         goal: float | None = None) -> Target:
     """Of CPU time at full speed, where both were busy."""
-    return Target(f"{what}, full speed", cpu(server, other), floor, goal, busy=(server, other))
+    return Target(f"{what}, full speed", figures(*pair), floor, goal, busy=pair)
 
 
 def rates(what: str, server: str, other: str, floor: float | None, goal: float | None = None) -> Target:
