@@ -8,11 +8,11 @@ import platform
 import re
 import subprocess
 from collections.abc import Callable
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from pathlib import Path
 
 import report
-from places import ENVOY, GATEWAY, NODE_PACKAGES, ROOT
+from places import BENCH, ENVOY, GATEWAY, NODE_PACKAGES, ROOT
 from rounds import Plan, Result
 from rows import ROWS
 from specials import SPECIALS
@@ -25,12 +25,15 @@ ELSEWHERE = (
 )
 """Targets that are no row here, each with the reason."""
 
+QUIET = 0.5
+"""A load average above this is of somebody else."""
+
 HEAD = """# Results
 
-Written by `bench/peers/run --markdown`; nothing here is typed. How to read it, and where it is unfair: [`peers/README.md`](peers/README.md).
-Where a missed floor's time goes: [`peers/COSTS.md`](peers/COSTS.md).
-Figures are min/med/max over the rounds. **A verdict is of the median.** `not busy` is none: one side waited for something else, so that
-its rate is not its own.
+Written by `bench/peers/run --markdown`; nothing here is typed. How to read it, and where it is unfair:
+[`peers/README.md`](peers/README.md). Where a missed floor's time goes: [`peers/COSTS.md`](peers/COSTS.md).
+Figures are min/med/max over the rounds. **A verdict is of the median.** `not busy` is none: one side waited for something else,
+so that its rate is not its own.
 """
 
 
@@ -57,11 +60,13 @@ def commit() -> str:
     text = said(["git", "-C", str(ROOT), "rev-parse", "--short=12", "HEAD"], r"(\w+)")
     changed = subprocess.run(["git", "-C", str(ROOT), "status", "--porcelain", "src", "bench/src", "Cargo.lock"],
                              capture_output=True, text=True, check=False).stdout
-    return text + (", with changes that are not committed" if changed else "")
+    written = int(said(["git", "-C", str(ROOT), "log", "-1", "--format=%ct", "--", "src", "bench/src", "Cargo.lock"], r"(\d+)"))
+    is_old = GATEWAY.stat().st_mtime < written or BENCH.stat().st_mtime < written
+    return text + (", with changes that are not committed" if changed else "") + (", **built before it**" if is_old else "")
 
 
 VERSIONS: tuple[tuple[str, Callable[[], str]], ...] = (
-    ("auth0-gateway", lambda: said([str(GATEWAY), "--version"], r"(\d\S*)") + ", " + commit()),
+    ("auth0-gateway", lambda: said([str(GATEWAY), "--version"], r"auth0-gateway (\S+)") + ", " + commit()),
     ("rustc", lambda: said(["rustc", "--version"], r"rustc (\S+)")),
     ("nginx", lambda: package("nginx-light") + ", " + said(["/usr/sbin/nginx", "-V"], r"(OpenSSL \S+)")),
     ("HAProxy", lambda: package("haproxy")),
@@ -78,7 +83,7 @@ def machine() -> list[tuple[str, str]]:
     memory = re.search(r"MemTotal:\s*(\d+)", Path("/proc/meminfo").read_text())
     system = re.search(r'PRETTY_NAME="(.*)"', Path("/etc/os-release").read_text())
     return [
-        ("date", datetime.now(timezone.utc).strftime("%Y-%m-%d %H:%M UTC")),
+        ("date", datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")),
         ("processor", f"{cpu.group(1) if cpu else platform.machine()}, {os.cpu_count()} of them"),
         ("memory", f"{int(memory.group(1)) / 1024 / 1024:.0f} GiB" if memory else "unknown"),
         ("system", f"{system.group(1) if system else 'unknown'}, Linux {platform.release()}"),
@@ -86,29 +91,34 @@ def machine() -> list[tuple[str, str]]:
     ]
 
 
-def write(results: list[Result], plan: Plan, loads: tuple[float, float]) -> str:
+def write(results: list[Result], failures: list[str], plan: Plan, loads: tuple[float, float]) -> str:
     """The whole page."""
     told = [(name, value or f"{loads[0]:.2f}, {loads[1]:.2f}") for name, value in machine()]
     told += [(name, version()) for name, version in VERSIONS]
-    text = [HEAD, "## Where, and with what", "", "| | |", "|---|---|", *(f"| {name} | {value} |" for name, value in told)]
+    text = [HEAD, "## Where, and with what", "", "| | |", "|---|---|"]
+    text += [f"| {name} | {value} |" for name, value in told]
+    if loads[0] > QUIET:
+        text += ["", "**The machine was not quiet**, as its load average says: rates and latencies are of little worth, and CPU time",
+                 "is worse than it need be. Take ratios alone, and none of them for the last word."]
     text += ["", "```", "bench/peers/install", "cargo build --release -p auth0-gateway -p bench",
              f"bench/peers/run --rounds {plan.rounds} --seconds {plan.seconds} --markdown bench/RESULTS.md", "```", ""]
     text += ["## Targets", "", "| row | ratio, a round each | min/med/max | floor | goal |", "|---|---|---|---|---|"]
-    text += summary(results)
+    text += summary(results, failures)
     text += ["", "## Figures", "", *(report.markdown(result) for result in results)]
     return "\n".join(text).rstrip() + "\n"
 
 
-def summary(results: list[Result]) -> list[str]:
+def summary(results: list[Result], failures: list[str]) -> list[str]:
     """A line a target: those that were not run, and those that are no row here, too."""
     by_name = {result.name: result for result in results}
     lines = []
-    for row in (*ROWS.values(), *SPECIALS):
-        result = by_name.get(row.name)
+    titles = [(row.name, row.title) for row in ROWS.values()] + [(row.name, row.title) for row in SPECIALS]
+    for name, title in titles:
+        result = by_name.get(name)
         if result is None:
-            lines.append(f"| {row.title} | not run | | | |")
+            lines.append(f"| {title} | {'failed' if name in failures else 'not run'} | | | |")
         elif not result.verdicts:
-            lines.append(f"| {row.title} | reported below | | | |")
+            lines.append(f"| {title} | reported below | | | |")
         for found in result.verdicts if result else []:
-            lines.append(f"| {row.title} | " + " | ".join(report.verdict(found)) + " |")
+            lines.append(f"| {title} | " + " | ".join(report.verdict(found)) + " |")
     return lines + [f"| {title} | {reason} | | | |" for title, reason in ELSEWHERE]

@@ -75,7 +75,7 @@ def plain(result: Result) -> str:
     for table in tables(result):
         widths = [max(len(line[column]) for line in table) for column in range(len(table[0]))]
         text.append("")
-        text += ["  " + "  ".join(cell.ljust(width) for cell, width in zip(line, widths)).rstrip() for line in table]
+        text += ["  " + "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in table]
     text += [f"  {note}" for note in result.notes]
     return "\n".join(text) + "\n"
 
