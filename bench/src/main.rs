@@ -7,7 +7,7 @@ use std::io::{self, Write};
 use std::process::ExitCode;
 
 use bench::callers;
-use bench::command::{self, Scenario};
+use bench::command::{self, Request, Scenario};
 use bench::own::child::{ChildEmulator, ChildGateway};
 use bench::own::registry_of;
 use clap::{Parser, Subcommand};
@@ -32,6 +32,8 @@ enum Command {
         #[arg(long, value_name = "DIR", default_value = "tenants.d")]
         tenants_dir: std::path::PathBuf,
     },
+    /// One request over and over, to any server.
+    Request(Box<Request>),
     /// The bare servers that a side-by-side holds the gateway against.
     Limit(limit::Limit),
     /// How long it takes to find the tenant and client of a request among many, in random order.
@@ -45,6 +47,7 @@ enum Command {
 fn main() -> ExitCode {
     let ran = match Cli::parse().command {
         Command::Scenario(scenario) => command::run(&scenario, &environment),
+        Command::Request(request) => request.run(),
         Command::Callers { tenants_dir } => registry_of(&tenants_dir)
             .and_then(|registry| callers::to_yaml(&callers::of_registry(&registry)))
             .and_then(say),

@@ -86,8 +86,10 @@ impl Own {
         if let Some((certificate, key)) = &options.certificate {
             flags.extend(["--tls-cert".to_owned(), path(certificate)?, "--tls-key".to_owned(), path(key)?]);
         }
-        if !options.flags.iter().any(|flag| flag.starts_with("--access-log")) {
-            flags.extend(["--access-log", "off"].map(str::to_owned));
+        for (flag, value) in [("--access-log", "off"), ("--sessions", "memory:")] {
+            if !options.flags.iter().any(|given| given.starts_with(flag)) {
+                flags.extend([flag, value].map(str::to_owned));
+            }
         }
         flags.extend(options.flags.iter().cloned());
         let gateway = Process::start("the gateway", &flags)?;

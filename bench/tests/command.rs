@@ -1,6 +1,7 @@
 //! The command as people run it: a gateway and an emulated Auth0 of its own, in processes of their own.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on says so by panicking")]
 
+use std::io::{Read, Write};
 use std::path::Path;
 use std::process::{Command, Output};
 
@@ -91,6 +92,42 @@ fn a_halted_gateway_shows_in_the_99th_percentile() {
     assert!(halted.status.success(), "{}", text(&halted));
     let p99 = saved(&json).operations[0].latency.p99;
     assert!(p99 >= 300_000.0, "{p99} µs\n{}", text(&halted));
+}
+
+/// Answers 200 where method, host and body are what was asked for.
+#[expect(clippy::disallowed_methods, reason = "a server of threads is the simplest there is")]
+fn echo() -> std::net::SocketAddr {
+    let listener = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap();
+    let address = listener.local_addr().unwrap();
+    std::thread::spawn(move || {
+        for mut socket in listener.incoming().map_while(Result::ok) {
+            std::thread::spawn(move || {
+                let (mut seen, mut some) = (String::new(), [0u8; 1024]);
+                while let Ok(read @ 1..) = socket.read(&mut some) {
+                    seen += &String::from_utf8_lossy(&some[..read]);
+                    if seen.ends_with("a=b") {
+                        let is_asked = seen.starts_with("POST /x?y ") && seen.contains("host: app.example\r\n");
+                        let status = if is_asked { "200 OK" } else { "400 Bad Request" };
+                        write!(socket, "HTTP/1.1 {status}\r\ncontent-length: 0\r\n\r\n").unwrap();
+                        seen.clear();
+                    }
+                }
+            });
+        }
+    });
+    address
+}
+
+#[test]
+fn any_server_can_be_asked_the_same_thing_over_and_over() {
+    let folder = tempfile::tempdir().unwrap();
+    let json = folder.path().join("request.json");
+    let url = format!("http://{}/x?y", echo());
+    let flags = ["request", &url, "--header", "host: app.example", "--data", "a=b", "--json", json.to_str().unwrap()];
+    let asked = bench(&[&flags[..], &LITTLE[..8], &["--quiet"]].concat());
+    assert!(asked.status.success(), "{}", text(&asked));
+    let report = saved(&json);
+    assert_eq!((report.operations[0].count, report.failed()), (80, 0), "{}", text(&asked));
 }
 
 #[test]

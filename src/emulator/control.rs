@@ -32,6 +32,14 @@ struct FaultBody {
     times: Option<u32>,
 }
 
+/// Whom to tell when a client's session ends.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct BackchannelBody {
+    client_id: String,
+    url: Option<String>,
+}
+
 /// Does what a control asks for.
 pub(super) async fn answer(tenant: &Arc<TenantState>, control: &str, arrival: &Arrival) -> Answer {
     let handle = TenantHandle::new(Arc::clone(tenant));
@@ -45,6 +53,13 @@ pub(super) async fn answer(tenant: &Arc<TenantState>, control: &str, arrival: &A
             Ok(body) => {
                 let endpoint = body.endpoint;
                 handle.set_fault(endpoint, body.into());
+                Answer::empty(StatusCode::NO_CONTENT)
+            }
+            Err(error) => Answer::json(StatusCode::BAD_REQUEST, &json!({ "error": error.to_string() })),
+        },
+        (&Method::POST, "backchannel") => match serde_json::from_slice::<BackchannelBody>(&arrival.body) {
+            Ok(BackchannelBody { client_id, url }) => {
+                handle.set_backchannel_logout(&client_id, url);
                 Answer::empty(StatusCode::NO_CONTENT)
             }
             Err(error) => Answer::json(StatusCode::BAD_REQUEST, &json!({ "error": error.to_string() })),

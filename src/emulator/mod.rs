@@ -11,9 +11,11 @@
 //! | `POST /NAME/_emulator/fault` | `{"endpoint":"token","latency_ms":3000,"status":500,"body":"…","cut":"mid_body","hang":true,"times":1}` |
 //! | `DELETE /NAME/_emulator/fault` | none any more |
 //! | `POST /NAME/_emulator/rotate` | next key becomes current |
+//! | `POST /NAME/_emulator/backchannel` | `{"client_id":"…","url":"http://…/backchannel-logout"}`: whom to tell when a session ends |
 
 mod answer;
 mod arrival;
+mod backchannel;
 mod calls;
 mod control;
 mod endpoints;
@@ -45,6 +47,7 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+pub use backchannel::LogoutDelivery;
 pub use calls::{EndpointName, Recorded};
 pub use faults::{Cut, Fault, FaultResponse};
 pub use handle::TenantHandle;
@@ -108,7 +111,7 @@ impl Emulator {
         let listener = TcpListener::bind(listen).await?;
         let address = listener.local_addr()?;
         let scheme = if certificates.is_some() { "https" } else { "http" };
-        let environment = Environment { base: format!("{scheme}://{address}"), clock, random };
+        let environment = Environment { base: format!("{scheme}://{address}"), clock, random, tasks: tasks.clone() };
         let world = world.tenants.into_iter().map(|tenant| (tenant.name.clone(), tenant)).collect();
         let tenants = Arc::new(Tenants {
             environment,

@@ -8,6 +8,7 @@
 
 mod attacks;
 mod authorize;
+mod backchannel;
 mod bearers;
 mod code_flows;
 mod cors;
@@ -26,3 +27,4 @@ mod reload;
 mod sessions_file;
 mod support;
 mod tls;
+mod verify;

@@ -24,7 +24,7 @@ pub(crate) fn findings(root: &Path) -> Vec<String> {
         }
     }
     let mut files = Vec::new();
-    for folder in ["src", "bench", "tests", "scripts", ".ci", "docs", "schemas", "tenants.d"] {
+    for folder in ["src", "bench", "tests", "scripts", ".ci", "docs", "schemas", "tenants.d", "deploy"] {
         list(root, folder, &mut files);
     }
     for document in MAPS {

@@ -10,7 +10,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::options::{Grant, LoadOptions, Options, OutputOptions, Scenario};
 use super::target::Target;
-use crate::load::{self, Pace, Plan, Progress, Recorder, Watcher, Work};
+use crate::load::{self, Endpoint, Pace, Plan, Progress, Recorder, Watcher, Work};
 use crate::own::Usage;
 use crate::report::{self, Figure, Latency, Report, Spread, compare, float, plot, table};
 use crate::scenario::{Mix, Operation, TokenUse, Uses, Weights, reload::Changes, storm};
@@ -22,7 +22,7 @@ use crate::scenario::{Mix, Operation, TokenUse, Uses, Weights, reload::Changes, 
 pub fn run(scenario: &Scenario, environment: &dyn Fn(&str) -> Option<String>) -> anyhow::Result<bool> {
     let Options { target, load, output } = scenario.options();
     let target = Target::open(target, load, environment)?;
-    let plan = plan(&target, load);
+    let plan = plan(target.endpoint.clone(), load);
     let mut report = Report::new(scenario.name(), options(scenario, &target, &plan));
     match scenario {
         Scenario::Storm { refreshes, storms, .. } => {
@@ -36,10 +36,10 @@ pub fn run(scenario: &Scenario, environment: &dyn Fn(&str) -> Option<String>) ->
     publish(&report, output)
 }
 
-fn plan(target: &Target, load: &LoadOptions) -> Plan {
+pub(super) fn plan(endpoint: Endpoint, load: &LoadOptions) -> Plan {
     let rounds = u32::try_from(load.rounds).unwrap_or(u32::MAX);
     Plan {
-        endpoint: target.endpoint.clone(),
+        endpoint,
         pace: if load.closed { Pace::Closed } else { Pace::Open { per_second: load.rate } },
         connections: load.connections.max(load.threads),
         streams: load.h2.unwrap_or(1),
@@ -68,12 +68,8 @@ fn weights(scenario: &Scenario) -> Weights {
 /// Everything on which the figures depend, so that only like runs are compared.
 fn options(scenario: &Scenario, target: &Target, plan: &Plan) -> BTreeMap<String, String> {
     let Options { target: asked, load, .. } = scenario.options();
-    let pace = match plan.pace {
-        Pace::Open { per_second } => format!("{per_second} a second"),
-        Pace::Closed => "closed".to_owned(),
-    };
     let mut options = BTreeMap::from([
-        ("pace".to_owned(), pace),
+        ("pace".to_owned(), pace(plan)),
         ("connections".to_owned(), plan.connections.to_string()),
         ("tenants".to_owned(), target.said.clone()),
         ("zipf".to_owned(), asked.zipf.to_string()),
@@ -94,6 +90,13 @@ fn options(scenario: &Scenario, target: &Target, plan: &Plan) -> BTreeMap<String
     };
     options.insert("mix".to_owned(), weights(scenario).to_string());
     options
+}
+
+pub(super) fn pace(plan: &Plan) -> String {
+    match plan.pace {
+        Pace::Open { per_second } => format!("{per_second} a second"),
+        Pace::Closed => "closed".to_owned(),
+    }
 }
 
 fn protocol(plan: &Plan) -> String {
@@ -167,7 +170,7 @@ fn run_storm(storm: storm::Storm, target: &Target, plan: &Plan, report: &mut Rep
 }
 
 /// Microseconds an answer, of each round in which there was one.
-fn cpu(rounds: &[Option<Usage>], recorder: &Recorder) -> Option<Spread> {
+pub(super) fn cpu(rounds: &[Option<Usage>], recorder: &Recorder) -> Option<Spread> {
     let used = rounds.iter().zip(rounds.iter().skip(1)).zip(&recorder.rounds);
     Spread::of(used.filter_map(|((before, after), round)| {
         let answers = round.count();
@@ -221,7 +224,7 @@ fn bar(plan: &Plan, quiet: bool) -> ProgressBar {
     bar
 }
 
-fn notes(report: &mut Report, load: &LoadOptions) {
+pub(super) fn notes(report: &mut Report, load: &LoadOptions) {
     let mut notes = Vec::new();
     let mut note = |text: String| notes.push(text);
     if !report.machine.is_optimised {
@@ -245,7 +248,7 @@ fn notes(report: &mut Report, load: &LoadOptions) {
     report.notes.extend(notes);
 }
 
-fn publish(report: &Report, output: &OutputOptions) -> anyhow::Result<bool> {
+pub(super) fn publish(report: &Report, output: &OutputOptions) -> anyhow::Result<bool> {
     let mut out = std::io::stdout().lock();
     write!(out, "{}", table::text(report))?;
     if let Some(file) = &output.json {
