@@ -114,6 +114,7 @@ def gateway(name: str, variant: str, setting: Setting) -> Server:
     setting.tenants(setting, folder)
     command = [*setting.under, str(GATEWAY), "serve", "--listen", f"127.0.0.1:{port}", "--ops-listen", f"127.0.0.1:{ops}",
                "--tenants", str(folder), "--allow-upstream", "127.0.0.0/8", "--strict", "--shutdown-delay", "0s",
+               "--sessions", "memory:",
                "--access-log", "all" if variant == "log" else "off"]
     is_tls = setting.tls and variant != "plain"
     if is_tls:

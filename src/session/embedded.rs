@@ -35,7 +35,7 @@ use crate::base::random::Random;
 pub use file::{OpenError, ensure_key_file, key_file, session_file};
 use handle::Handle;
 use sessions::{Sealed, Snapshot};
-use tables::{ENDS, FACTS, Halt, Kind, NAMES, SESSIONS, over_count};
+use tables::{ABOUT, ENDS, FACTS, Halt, Kind, NAMES, SESSIONS, over_count};
 use writer::Writer;
 
 /// How many of a kind a sweep drops in one call: others write between two of them.
@@ -120,7 +120,13 @@ impl SessionStore for EmbeddedStore {
         Box::pin(async move {
             let Ambient { ring, clock, .. } = &self.ambient;
             let id = record::id(ring, id);
-            self.read_now(|transaction| sessions::read(&transaction.open_table(SESSIONS)?, ring, &id, clock.now()))
+            self.read_now(|transaction| {
+                let stored = sessions::read(&transaction.open_table(SESSIONS)?, ring, &id, clock.now())?;
+                if stored.is_none() {
+                    file::has_keys(&transaction.open_table(ABOUT)?, ring)?;
+                }
+                Ok(stored)
+            })
         })
     }
 
@@ -172,6 +178,7 @@ impl SessionStore for EmbeddedStore {
             let Ambient { ring, clock, .. } = self.ambient.clone();
             let (tenant, after) = (record::tenant_digests(&ring, tenant), after.map(Box::<str>::from));
             self.read_aside(move |transaction| {
+                file::has_keys(&transaction.open_table(ABOUT)?, &ring)?;
                 let (sessions, names) = (transaction.open_table(SESSIONS)?, transaction.open_table(NAMES)?);
                 let page = (after.as_deref(), limit);
                 Snapshot { sessions, names }.active_subjects(&ring, &tenant, page, clock.now())
@@ -241,7 +248,7 @@ impl SessionStore for EmbeddedStore {
     fn sweep(&self) -> StoreFuture<'_, ()> {
         Box::pin(async move {
             let Ambient { ring, random, .. } = self.ambient.clone();
-            self.writer.call(move |tables| file::prove_keys(tables, &ring, &*random)).await?;
+            self.writer.call(move |tables| file::renew_proof(tables, &ring, &*random)).await?;
             for kind in Kind::ALL {
                 loop {
                     let clock = Arc::clone(&self.ambient.clock);

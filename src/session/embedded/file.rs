@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use redb::backends::FileBackend;
-use redb::{Builder, Database, DatabaseError};
+use redb::{Builder, Database, DatabaseError, ReadableTable};
 use zeroize::Zeroizing;
 
 use super::tables::{Halt, Tables};
@@ -208,20 +208,34 @@ fn check(database: &Database, ring: &KeyRing, random: &dyn Random) -> Result<(),
         Some(_) => return Err(Refused::File("a later release wrote it".to_owned())),
         None => return Err(Refused::File("this is another program's file".to_owned())),
     }
-    if tables.about(KEYS)?.is_some_and(|sealed| ring.open_bytes(&KEYS_PLACE, &sealed).is_err()) {
+    if is_empty {
+        tables.set_about(KEYS, &proof(ring, random)?)?;
+    }
+    if has_keys(&tables.about, ring).is_err() {
         return Err(Refused::Keys);
     }
-    prove_keys(&mut tables, ring, random)?;
+    renew_proof(&mut tables, ring, random)?;
     drop(tables);
     transaction.commit().map_err(Halt::from)?;
     Ok(())
 }
 
-/// Keeps something in the file that the first key opens, so that the next start knows whether it has the keys.
-pub(super) fn prove_keys(tables: &mut Tables<'_>, ring: &KeyRing, random: &dyn Random) -> Result<(), Halt> {
+/// Something in the file that its keys open.
+fn proof(ring: &KeyRing, random: &dyn Random) -> Result<Vec<u8>, Halt> {
+    ring.seal_bytes(random, &KEYS_PLACE, &[]).map_err(|_| Halt::Unreadable)
+}
+
+/// Whether the ring has a key of this file. Without one nothing in it can be found by name, which must not be
+/// taken for its being gone.
+pub(super) fn has_keys(about: &impl ReadableTable<&'static str, &'static [u8]>, ring: &KeyRing) -> Result<(), Halt> {
+    let opens = about.get(KEYS)?.is_some_and(|sealed| ring.open_bytes(&KEYS_PLACE, sealed.value()).is_ok());
+    if opens { Ok(()) } else { Err(Halt::Unreadable) }
+}
+
+/// Keeps the proof under the first key: the others may leave the ring before the next start.
+pub(super) fn renew_proof(tables: &mut Tables<'_>, ring: &KeyRing, random: &dyn Random) -> Result<(), Halt> {
     if !tables.about(KEYS)?.is_some_and(|sealed| ring.is_of_first_key(&sealed)) {
-        let sealed = ring.seal_bytes(random, &KEYS_PLACE, &[]).map_err(|_| Halt::Unreadable)?;
-        tables.set_about(KEYS, &sealed)?;
+        tables.set_about(KEYS, &proof(ring, random)?)?;
     }
     Ok(())
 }

@@ -12,6 +12,7 @@ use redb::Database;
 use super::Ambient;
 use super::file::{self, OpenError, Wanted};
 use super::tables::Halt;
+use crate::session::ring::KeyRing;
 
 /// Between two attempts: each reads the whole file.
 const PAUSE: Duration = Duration::from_secs(1);
@@ -55,6 +56,10 @@ impl Handle {
             }
         }
         done
+    }
+
+    pub(super) fn ring(&self) -> &KeyRing {
+        &self.ambient.ring
     }
 
     /// Fails where the last write did. Reads go on then; what watches the store must see it all the same.

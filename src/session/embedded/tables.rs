@@ -77,7 +77,7 @@ pub(super) struct Tables<'a> {
     pub(super) names: Table<'a, &'static [u8; 64], ()>,
     pub(super) facts: Table<'a, &'static [u8; 33], &'static [u8]>,
     ends: Table<'a, &'static [u8; END_LENGTH], ()>,
-    about: Table<'a, &'static str, &'static [u8]>,
+    pub(super) about: Table<'a, &'static str, &'static [u8]>,
     /// Whether there is something to commit.
     pub(super) changed: bool,
 }
