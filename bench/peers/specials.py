@@ -35,8 +35,7 @@ class Special:
 
     def measure(self, plan: Plan, only: tuple[str, ...], say: Say) -> Result:
         result = self.way(self, plan, tuple(name for name in self.servers if not only or name in only), say)
-        result.verdicts = [verdict for target in self.targets
-                           if (verdict := target.verdict(result.rounds, result.steady, result.further)) is not None]
+        result.judge(self.targets)
         return result
 
 
