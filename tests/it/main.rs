@@ -24,6 +24,7 @@ mod passthrough;
 mod processes;
 mod refresh;
 mod reload;
+mod sessions_file;
 mod support;
 mod tls;
 mod verify;
