@@ -45,7 +45,7 @@ use crate::tenant::read::{EmulatorOverride, Reader};
 use crate::tenant::reload::{Reloader, Removals};
 use crate::watch::{self, Watch, WatchTimes};
 use reread::Reread;
-use sessions::{SessionKeys, session_store, sweep};
+use sessions::{SessionKeys, session_store, sweep, with_keys};
 use tenants::{accept, follow, reader_options, reload_options, watched};
 
 /// What a gateway is made of beside its settings: real in a process, movable in a test.
@@ -107,6 +107,7 @@ impl Gateway {
     /// Loads the tenants, binds the listeners, serves. Auth0 is not called.
     pub async fn start(settings: &ServeSettings, parts: Parts) -> Result<Self, StartError> {
         let Parts { clock, random, lines, watch: watch_times, emulator } = parts;
+        let settings = &with_keys(settings, &*random)?;
         let is_dev = emulator.is_some();
         let metrics = Arc::new(Metrics::new(settings.metrics_tenants).context("metrics")?);
         let shutdown = Shutdown::new(ShutdownTimes {
@@ -204,7 +205,7 @@ fn services(
         auth0,
         userinfo: userinfo::Caches::new(clock),
         ring: Arc::clone(&keys.ring),
-        sessions: session_store(&settings.sessions, (clock, random, metrics))?,
+        sessions: session_store(settings.sessions_url(), &keys.ring, &tasks, (clock, random, metrics))?,
         refreshes: refresh::Refreshes::default(),
         clock: Arc::clone(clock),
         random: Arc::clone(random),

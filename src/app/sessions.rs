@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio_util::task::TaskTracker;
 use zeroize::Zeroizing;
 
 use super::{Ambient, StartError, mac_key};
@@ -11,9 +12,11 @@ use crate::base::random::Random;
 use crate::flow::Services;
 use crate::server::shutdown::Shutdown;
 use crate::session::SessionStore;
+use crate::session::embedded::{self, EmbeddedStore, OpenError, ensure_key_file, session_file};
 use crate::session::memory::MemoryStore;
 use crate::session::observed::ObservedStore;
 use crate::session::ring::KeyRing;
+use crate::settings::ServeSettings;
 use crate::telemetry::metrics::StoreBackend;
 
 /// How often what is over is dropped from the session store.
@@ -46,18 +49,43 @@ impl SessionKeys {
     }
 }
 
+/// The file behind `file:`.
+fn session_file_of(url: &str) -> Option<PathBuf> {
+    url.strip_prefix("file:").filter(|path| !path.is_empty()).map(|path| session_file(Path::new(path)))
+}
+
+/// The settings with a key file where the store needs one that lasts: it is watched as a given one is.
+pub(super) fn with_keys(settings: &ServeSettings, random: &dyn Random) -> Result<ServeSettings, StartError> {
+    let mut settings = settings.clone();
+    if let (None, Some(file)) = (&settings.session_keys, session_file_of(settings.sessions_url())) {
+        settings.session_keys = Some(ensure_key_file(&file, random).map_err(refused)?);
+    }
+    Ok(settings)
+}
+
+fn refused(error: OpenError) -> StartError {
+    StartError::Configuration(format!("--sessions file: {error}"))
+}
+
 pub(super) fn session_store(
     url: &str,
+    ring: &Arc<KeyRing>,
+    tasks: &TaskTracker,
     (clock, random, metrics): Ambient<'_>,
 ) -> Result<Arc<dyn SessionStore>, StartError> {
-    if url != "memory:" {
+    let (store, backend): (Arc<dyn SessionStore>, _) = if url == "memory:" {
+        (Arc::new(MemoryStore::new(Arc::clone(clock), mac_key(&**random))), StoreBackend::Memory)
+    } else if let Some(file) = session_file_of(url) {
+        let ambient =
+            embedded::Ambient { ring: Arc::clone(ring), clock: Arc::clone(clock), random: Arc::clone(random) };
+        (Arc::new(EmbeddedStore::open(&file, ambient, tasks.clone()).map_err(refused)?), StoreBackend::File)
+    } else {
         let scheme = url.split(':').next().unwrap_or_default();
         return Err(StartError::Configuration(format!(
-            "--sessions {scheme}: is not there yet; today sessions are kept in `memory:` alone"
+            "--sessions {scheme}: is not there; sessions are kept in `file:PATH` or in `memory:`"
         )));
-    }
-    let store = Arc::new(MemoryStore::new(Arc::clone(clock), mac_key(&**random)));
-    Ok(Arc::new(ObservedStore::new(store, StoreBackend::Memory, Arc::clone(clock), Arc::clone(metrics))))
+    };
+    Ok(Arc::new(ObservedStore::new(store, backend, Arc::clone(clock), Arc::clone(metrics))))
 }
 
 pub(super) fn sweep(services: &Arc<Services>, shutdown: &Shutdown) {

@@ -26,6 +26,11 @@ impl Digest {
         Self::from_output(context.finish().as_ref())
     }
 
+    /// A digest that was kept as its 32 bytes.
+    pub fn from_bytes(bytes: [u8; 32]) -> Self {
+        Self(bytes)
+    }
+
     /// The 32 bytes.
     pub fn as_bytes(&self) -> &[u8; 32] {
         &self.0
@@ -73,6 +78,16 @@ impl MacKey {
     pub fn tag(&self, bytes: &[u8]) -> Digest {
         Digest::from_output(hmac::sign(&self.0, bytes).as_ref())
     }
+
+    /// The tag of several parts, each preceded by its length, so that no two lists collide.
+    pub fn tag_parts<'a>(&self, parts: impl IntoIterator<Item = &'a [u8]>) -> Digest {
+        let mut context = hmac::Context::with_key(&self.0);
+        for part in parts {
+            context.update(&(part.len() as u64).to_be_bytes());
+            context.update(part);
+        }
+        Digest::from_output(context.sign().as_ref())
+    }
 }
 
 impl fmt::Debug for MacKey {
@@ -95,6 +110,8 @@ mod tests {
         let ab_c = Digest::of_parts([b"ab".as_slice(), b"c"]);
         let a_bc = Digest::of_parts([b"a".as_slice(), b"bc"]);
         assert_ne!(ab_c, a_bc);
+        let key = MacKey::new(&[7; 32]);
+        assert_ne!(key.tag_parts([b"ab".as_slice(), b"c"]), key.tag_parts([b"a".as_slice(), b"bc"]));
     }
 
     #[test]

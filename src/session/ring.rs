@@ -1,7 +1,8 @@
-//! The key ring: what seals texts that leave the process and come back. The first key seals, all open.
+//! The key ring: what seals texts and records that leave the process and come back, and names what must be
+//! found again without saying what it is. The first key seals and names, all open and find.
 //!
 //! AES-256-GCM-SIV: a nonce drawn twice would not give the key away. Knows nothing of what is sealed; the
-//! caller's associated data ties a text to its place.
+//! caller's associated data ties it to its place.
 
 use std::fmt;
 
@@ -11,7 +12,7 @@ use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE_NO_PAD};
 use zeroize::Zeroizing;
 
-use crate::base::digest::Digest;
+use crate::base::digest::{Digest, MacKey};
 use crate::base::random::Random;
 
 /// The first byte of everything sealed: how the rest is to be read.
@@ -45,28 +46,59 @@ pub enum KeyRingError {
 #[error("the sealed text cannot be opened")]
 pub struct Unopened;
 
+/// One thing's digest under every key of a ring.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Digests {
+    /// Under the first key: what is written from now on has this one.
+    pub current: Digest,
+    /// Under the others, in their order: what was written before may have one of these.
+    pub older: Vec<Digest>,
+}
+
+impl Digests {
+    /// All of them, the current one first.
+    pub fn iter(&self) -> impl Iterator<Item = &Digest> {
+        std::iter::once(&self.current).chain(&self.older)
+    }
+}
+
 struct Key {
     id: [u8; KEY_ID_LENGTH],
-    key: LessSafeKey,
+    cipher: LessSafeKey,
+    /// For digests. Derived, so that the key of the cipher is a key of the cipher alone.
+    mac: MacKey,
 }
 
 impl Key {
     fn new(bytes: &[u8]) -> Option<Self> {
-        let key = LessSafeKey::new(UnboundKey::new(&AES_256_GCM_SIV, bytes).ok()?);
+        let cipher = LessSafeKey::new(UnboundKey::new(&AES_256_GCM_SIV, bytes).ok()?);
         let digest = Digest::of_parts([b"auth0-gateway key id".as_slice(), bytes]);
         let mut id = [0u8; KEY_ID_LENGTH];
         id.copy_from_slice(&digest.as_bytes()[..KEY_ID_LENGTH]);
-        Some(Self { id, key })
+        let mac = MacKey::new(MacKey::new(bytes).tag(b"auth0-gateway digests").as_bytes());
+        Some(Self { id, cipher, mac })
+    }
+}
+
+/// At least one key.
+struct Keys {
+    first: Key,
+    older: Vec<Key>,
+}
+
+impl Keys {
+    fn iter(&self) -> impl Iterator<Item = &Key> {
+        std::iter::once(&self.first).chain(&self.older)
     }
 }
 
 /// The keys in force. Replaced while it is used; a text is opened by the key that sealed it as long as
 /// that key is on the ring.
-pub struct KeyRing(ArcSwap<Vec<Key>>);
+pub struct KeyRing(ArcSwap<Keys>);
 
 impl fmt::Debug for KeyRing {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "KeyRing([redacted; {}])", self.0.load().len())
+        write!(f, "KeyRing([redacted; {}])", self.0.load().iter().count())
     }
 }
 
@@ -75,7 +107,8 @@ impl KeyRing {
     pub fn generate(random: &dyn Random) -> Self {
         let mut bytes = Zeroizing::new([0u8; 32]);
         random.fill(bytes.as_mut());
-        Self(ArcSwap::from_pointee(Key::new(bytes.as_ref()).into_iter().collect()))
+        let first = Key::new(bytes.as_ref()).expect("32 bytes are a key of AES-256");
+        Self(ArcSwap::from_pointee(Keys { first, older: Vec::new() }))
     }
 
     /// From a key file: one key a line, 32 bytes in base64; empty lines and `#` comments are skipped.
@@ -89,10 +122,27 @@ impl KeyRing {
         Ok(())
     }
 
-    /// Seals under the first key: version, key id, nonce, ciphertext and tag, as base64url.
-    pub fn seal(&self, random: &dyn Random, associated: &[&[u8]], plain: &[u8]) -> Result<String, Unopened> {
+    /// The digests of a list of parts. Labels keep uses apart: one list under two labels has two digests.
+    pub fn digests(&self, label: &str, parts: &[&[u8]]) -> Digests {
         let keys = self.0.load();
-        let key = keys.first().ok_or(Unopened)?;
+        let digest = |key: &Key| key.mac.tag_parts(std::iter::once(label.as_bytes()).chain(parts.iter().copied()));
+        Digests { current: digest(&keys.first), older: keys.older.iter().map(digest).collect() }
+    }
+
+    /// As [`seal_bytes`](Self::seal_bytes), in base64url.
+    pub fn seal(&self, random: &dyn Random, associated: &[&[u8]], plain: &[u8]) -> Result<String, Unopened> {
+        self.seal_bytes(random, associated, plain).map(|sealed| URL_SAFE_NO_PAD.encode(sealed))
+    }
+
+    /// Opens what [`seal`](Self::seal) made for the same associated data.
+    pub fn open(&self, associated: &[&[u8]], sealed: &str) -> Result<Zeroizing<Vec<u8>>, Unopened> {
+        let bytes = URL_SAFE_NO_PAD.decode(sealed).map_err(|_| Unopened)?;
+        self.open_bytes(associated, &bytes)
+    }
+
+    /// Seals under the first key: version, key id, nonce, ciphertext and tag.
+    pub fn seal_bytes(&self, random: &dyn Random, associated: &[&[u8]], plain: &[u8]) -> Result<Vec<u8>, Unopened> {
+        let key = &self.0.load().first;
         let mut nonce = [0u8; NONCE_LEN];
         random.fill(&mut nonce);
         let mut sealed = Vec::with_capacity(HEAD_LENGTH + plain.len() + AES_256_GCM_SIV.tag_len());
@@ -100,27 +150,31 @@ impl KeyRing {
         sealed.extend(key.id);
         sealed.extend(nonce);
         let associated = Aad::from(associated_data(&sealed[..=KEY_ID_LENGTH], associated));
-        let mut body = plain.to_vec();
         let nonce = Nonce::assume_unique_for_key(nonce);
-        key.key.seal_in_place_append_tag(nonce, associated, &mut body).map_err(|_| Unopened)?;
+        let mut body = plain.to_vec();
+        key.cipher.seal_in_place_append_tag(nonce, associated, &mut body).map_err(|_| Unopened)?;
         sealed.append(&mut body);
-        Ok(URL_SAFE_NO_PAD.encode(sealed))
+        Ok(sealed)
+    }
+
+    /// Whether the first key sealed this, by what it says of itself.
+    pub fn is_of_first_key(&self, sealed: &[u8]) -> bool {
+        sealed.get(1..=KEY_ID_LENGTH).is_some_and(|id| id == self.0.load().first.id)
     }
 
     /// Opens what any key of the ring sealed for the same associated data.
-    pub fn open(&self, associated: &[&[u8]], sealed: &str) -> Result<Zeroizing<Vec<u8>>, Unopened> {
-        let bytes = URL_SAFE_NO_PAD.decode(sealed).map_err(|_| Unopened)?;
-        if bytes.len() < HEAD_LENGTH || bytes[0] != VERSION {
+    pub fn open_bytes(&self, associated: &[&[u8]], sealed: &[u8]) -> Result<Zeroizing<Vec<u8>>, Unopened> {
+        if sealed.len() < HEAD_LENGTH || sealed[0] != VERSION {
             return Err(Unopened);
         }
-        let (head, body) = bytes.split_at(HEAD_LENGTH);
+        let (head, body) = sealed.split_at(HEAD_LENGTH);
         let (id, nonce) = head[1..].split_at(KEY_ID_LENGTH);
         let associated = associated_data(&head[..=KEY_ID_LENGTH], associated);
         let keys = self.0.load();
         for key in keys.iter().filter(|key| key.id == id) {
             let nonce = Nonce::try_assume_unique_for_key(nonce).map_err(|_| Unopened)?;
             let mut plain = Zeroizing::new(body.to_vec());
-            if let Ok(opened) = key.key.open_in_place(nonce, Aad::from(&associated), &mut plain) {
+            if let Ok(opened) = key.cipher.open_in_place(nonce, Aad::from(&associated), &mut plain) {
                 let length = opened.len();
                 plain.truncate(length);
                 return Ok(plain);
@@ -140,7 +194,7 @@ fn associated_data(head: &[u8], parts: &[&[u8]]) -> Vec<u8> {
     data
 }
 
-fn keys(text: &str) -> Result<Vec<Key>, KeyRingError> {
+fn keys(text: &str) -> Result<Keys, KeyRingError> {
     let mut keys = Vec::new();
     for (index, line) in text.lines().enumerate() {
         let line_text = line.trim();
@@ -158,7 +212,9 @@ fn keys(text: &str) -> Result<Vec<Key>, KeyRingError> {
         let key = key.and_then(|bytes| Key::new(&bytes));
         keys.push(key.ok_or(KeyRingError::NotAKey { line: index + 1 })?);
     }
-    if keys.is_empty() { Err(KeyRingError::Empty) } else { Ok(keys) }
+    let mut keys = keys.into_iter();
+    let first = keys.next().ok_or(KeyRingError::Empty)?;
+    Ok(Keys { first, older: keys.collect() })
 }
 
 #[cfg(test)]
@@ -176,10 +232,25 @@ mod tests {
         let random = SeededRandom::new(1);
         let ring = KeyRing::parse(OLD).expect("is a ring");
         let sealed = ring.seal(&random, &[b"here"], b"text").expect("seals");
+        let bytes = ring.seal_bytes(&random, &[], b"text").expect("seals");
+        assert!(ring.is_of_first_key(&bytes));
         ring.replace(&format!("# rotated\n{NEW}\n\n{OLD}\n")).expect("is a ring");
+        assert!(!ring.is_of_first_key(&bytes) && ring.open_bytes(&[], &bytes).is_ok());
         assert_eq!(ring.open(&[b"here"], &sealed).as_deref().map(Vec::as_slice), Ok(b"text".as_slice()));
         ring.replace(NEW).expect("is a ring");
         assert_eq!(ring.open(&[b"here"], &sealed), Err(Unopened), "its key has gone");
+    }
+
+    #[test]
+    fn digests_are_of_every_key_the_first_ones_first_and_labels_keep_them_apart() {
+        let ring = KeyRing::parse(OLD).expect("is a ring");
+        let old = ring.digests("id", &[b"a", b"b"]).current;
+        assert_ne!(old, ring.digests("sid", &[b"a", b"b"]).current);
+        assert_ne!(old, ring.digests("id", &[b"ab"]).current);
+        ring.replace(&format!("{NEW}\n{OLD}\n")).expect("is a ring");
+        let both = ring.digests("id", &[b"a", b"b"]);
+        assert_eq!(both.older, [old]);
+        assert_ne!(both.current, old);
     }
 
     #[test]

@@ -21,7 +21,7 @@ use clap::Parser;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-pub use client::{Answer, Request};
+pub use client::{Answer, Client, Request};
 pub use files::{ACME, GLOBEX, INITECH, plain_tenant};
 pub use visitor::Visitor;
 
@@ -42,7 +42,7 @@ pub struct World {
     pub folder: tempfile::TempDir,
     pub log: Lines,
     log_guard: Option<Log>,
-    client: client::Client,
+    client: Client,
     stop: CancellationToken,
 }
 
@@ -132,7 +132,7 @@ impl World {
             emulator: options.as_dev.then(|| EmulatorOverride { base: emulator.base(), secret: sample_secret }),
         };
         let gateway = Gateway::start(&settings, parts).await.unwrap();
-        let client = client::Client::new(gateway.public.unwrap(), gateway.ops.unwrap());
+        let client = Client::new(gateway.public.unwrap(), gateway.ops.unwrap());
         Self { gateway, emulator, clock, folder, log, log_guard: Some(log_guard), client, stop }
     }
 
