@@ -1,7 +1,7 @@
 //! The benches of `bench/benches/instructions`, run and held against the committed baseline.
 //!
-//! Exit code 0: nothing costs more than before. 1: something does. 2: there is no verdict, since a tool is missing or
-//! the baseline was counted on another machine; what to do is said then.
+//! Exit code 0: nothing costs more than before. 1: something does. 2: there is no verdict, since a tool is missing,
+//! a bench was not run or the baseline was counted on another machine; what to do is said then.
 
 mod figures;
 mod machine;

@@ -51,19 +51,19 @@ impl Verdict {
         let gone = baseline.benches.keys().filter(|name| !now.contains_key(*name));
         let gone: Vec<&str> = if scope == Scope::All { gone.map(String::as_str).collect() } else { Vec::new() };
         let differences = baseline.machine.differences(machine);
-        let (last, code) = conclusion(&differences, &more);
+        let (last, code) = conclusion(&differences, &more, &gone);
         text += &last;
         if !less.is_empty() && differences.is_empty() {
             text += &format!("less than before, to be kept with --save: {}\n", less.join(", "));
         }
-        if unknown > 0 || !gone.is_empty() {
-            text += &format!("not in the baseline: {unknown}; in it and gone: {}; --save writes it anew\n", gone.len());
+        if unknown > 0 {
+            text += &format!("not in the baseline: {unknown}; --save writes it anew\n");
         }
         Self { text, code }
     }
 }
 
-fn conclusion(differences: &[String], more: &[&str]) -> (String, u8) {
+fn conclusion(differences: &[String], more: &[&str], gone: &[&str]) -> (String, u8) {
     if !differences.is_empty() {
         let text = format!(
             "no verdict: the baseline was counted on another machine, and counts of two machines cannot be compared\n  \
@@ -73,9 +73,11 @@ fn conclusion(differences: &[String], more: &[&str]) -> (String, u8) {
         );
         return (text, 2);
     }
-    match more {
-        [] => (format!("none costs over {MORE} % more than before\n"), 0),
-        more => (format!("over {MORE} % more than before: {}\n", more.join(", ")), 1),
+    match (more, gone) {
+        ([], []) => (format!("none costs over {MORE} % more than before\n"), 0),
+        // Whoever takes a bench out says so by a new baseline.
+        ([], gone) => (format!("no verdict: in the baseline and not run: {}\n", gone.join(", ")), 2),
+        (more, _) => (format!("over {MORE} % more than before: {}\n", more.join(", ")), 1),
     }
 }
 
@@ -134,11 +136,11 @@ mod tests {
     }
 
     #[test]
-    fn what_is_gone_or_new_is_said_where_everything_was_run() {
+    fn what_is_gone_is_no_pass_where_everything_was_run() {
         let all = verdict("rustc 1", &[("a", 1000), ("c", 7)], Scope::All);
-        assert!(all.text.contains("not in the baseline: 1; in it and gone: 1"), "{}", all.text);
-        let some = verdict("rustc 1", &[("a", 1000)], Scope::Some);
-        assert!(!some.text.contains("gone"), "{}", some.text);
+        assert_eq!(all.code, 2);
+        assert!(all.text.contains("not run: b\nnot in the baseline: 1;"), "{}", all.text);
+        assert_eq!(verdict("rustc 1", &[("a", 1000)], Scope::Some).code, 0);
     }
 
     #[test]
