@@ -57,7 +57,10 @@ def main() -> None:
     for runner in runners:
         runner.join()
     took = sorted(each * 1e6 for counts in all_counts for each in counts.took)
-    at = lambda share: took[min(len(took) - 1, int(len(took) * share))] if took else 0.0  # noqa: E731
+
+    def at(share: float) -> float:
+        return took[min(len(took) - 1, int(len(took) * share))] if took else 0.0
+
     print(json.dumps({
         "requests": len(took), "seconds": time.perf_counter() - started, "p50": at(0.50), "p99": at(0.99),
         "refused": sum(counts.refused for counts in all_counts), "broken": sum(counts.broken for counts in all_counts),

@@ -29,7 +29,7 @@ class Sample:
     """One server under one load, once. Latencies and cpu in microseconds."""
 
     requests: int
-    seconds: int
+    seconds: float
     p50: float
     p99: float
     refused: int

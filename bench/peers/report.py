@@ -71,18 +71,18 @@ def tables(result: Result) -> list[list[list[str]]]:
 
 def plain(result: Result) -> str:
     """For a terminal."""
-    text = [f"\n{result.name}: {result.title}"]
+    text = [f"\n{result.name}: {result.title}", f"  {result.when}"]
     for table in tables(result):
         widths = [max(len(line[column]) for line in table) for column in range(len(table[0]))]
         text.append("")
-        text += ["  " + "  ".join(cell.ljust(width) for cell, width in zip(line, widths)).rstrip() for line in table]
+        text += ["  " + "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in table]
     text += [f"  {note}" for note in result.notes]
     return "\n".join(text) + "\n"
 
 
 def markdown(result: Result) -> str:
     """For a page."""
-    text = [f"### {result.title}", "", f"`bench/peers/run {result.name}`"]
+    text = [f"### {result.title}", "", f"`bench/peers/run {result.name}`: {result.when}."]
     for table in tables(result):
         text += ["", "| " + " | ".join(table[0]) + " |", "|" + "---|" * len(table[0])]
         text += ["| " + " | ".join(line) + " |" for line in table[1:]]
@@ -97,7 +97,7 @@ def of_rounds(rounds: Rounds) -> dict[str, Any]:
 def data(result: Result) -> dict[str, Any]:
     """For a program."""
     return {
-        "row": result.name,
+        "row": result.name, "when": result.when,
         "full_speed": of_rounds(result.rounds), "same_load": of_rounds(result.steady),
         "beside": result.further,
         "targets": [{"what": found.target.what, "min": found.least, "med": found.middle, "max": found.most,

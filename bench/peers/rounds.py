@@ -15,7 +15,7 @@ from places import BENCH, KEYS, SERVER_CPU, TARGET
 from processes import pinned
 from rows import Row
 from servers import Server, Setting, start
-from targets import Further, Rounds, Verdict
+from targets import Further, Rounds, Target, Verdict
 
 
 @dataclass(frozen=True)
@@ -46,6 +46,13 @@ class Result:
     further: Further = field(default_factory=dict)
     verdicts: list[Verdict] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    when: str = ""
+    """The day and hour, how long, and how quiet the machine was."""
+
+    def judge(self, targets: tuple[Target, ...]) -> None:
+        """Holds it against the targets whose servers were measured."""
+        found = (target.verdict(self.rounds, self.steady, self.further) for target in targets)
+        self.verdicts = [verdict for verdict in found if verdict is not None]
 
 
 def with_upstream(name: str, stack: ExitStack) -> tuple[Server, Setting]:
@@ -103,8 +110,7 @@ def measure(row: Row, plan: Plan, only: tuple[str, ...], say: Callable[[str], No
                 result.notes.append(row.proof(server))
             if server.name == "gateway/log":
                 result.notes.append(f"access lines dropped: {dropped_lines(server):.0f}")
-        result.verdicts = [verdict for target in row.targets
-                           if (verdict := target.verdict(result.rounds, result.steady, result.further)) is not None]
+        result.judge(row.targets)
     return result
 
 

@@ -28,7 +28,9 @@ class Setting:
     whose: str = "plain"
     """Which of the upstream's tenants a peer passes on to."""
     tls: bool = False
-    tenants: Callable[["Setting", Path], None] = field(default=lambda setting, folder: tenants.usual(setting.upstream, folder))
+    under: tuple[str, ...] = ()
+    """What the gateway runs under: a profiler."""
+    tenants: Callable[[Setting, Path], None] = field(default=lambda setting, folder: tenants.usual(setting.upstream, folder))
 
 
 @dataclass
@@ -110,7 +112,7 @@ def gateway(name: str, variant: str, setting: Setting) -> Server:
     folder = setting.folder / name.replace("/", "-") / "tenants.d"
     folder.mkdir(parents=True, exist_ok=True)
     setting.tenants(setting, folder)
-    command = [str(GATEWAY), "serve", "--listen", f"127.0.0.1:{port}", "--ops-listen", f"127.0.0.1:{ops}",
+    command = [*setting.under, str(GATEWAY), "serve", "--listen", f"127.0.0.1:{port}", "--ops-listen", f"127.0.0.1:{ops}",
                "--tenants", str(folder), "--allow-upstream", "127.0.0.0/8", "--strict", "--shutdown-delay", "0s",
                "--sessions", "memory:",
                "--access-log", "all" if variant == "log" else "off"]

@@ -30,13 +30,12 @@ class Special:
     name: str
     title: str
     servers: tuple[str, ...]
-    way: Callable[["Special", Plan, tuple[str, ...], Say], Result]
+    way: Callable[[Special, Plan, tuple[str, ...], Say], Result]
     targets: tuple[Target, ...] = ()
 
     def measure(self, plan: Plan, only: tuple[str, ...], say: Say) -> Result:
         result = self.way(self, plan, tuple(name for name in self.servers if not only or name in only), say)
-        result.verdicts = [verdict for target in self.targets
-                           if (verdict := target.verdict(result.rounds, result.steady, result.further)) is not None]
+        result.judge(self.targets)
         return result
 
 
@@ -177,11 +176,11 @@ SPECIALS = (
             (most("cpu / nginx", cpu("gateway", "nginx"), 0.55, 0.47),)),
     Special("rss-pair", f"KiB per proxied connection pair ({CONNECTIONS} connections, token)",
             ("nginx", "haproxy", "limit/proxy", "gateway", "envoy/proxy"), per_pair,
-            (most("KiB", figure("gateway"), 60, 30), most("/ Envoy", ratio("gateway", "envoy/proxy"), 1.0))),
+            (most("KiB", figure("gateway"), 60, 30), most("KiB / Envoy's", ratio("gateway", "envoy/proxy"), 1.0))),
     Special("rss-idle", "resident memory, idle; the gateway with 10,000 tenants", ("nginx", "envoy/proxy", "gateway"), idle,
             (most("MiB", figure("gateway, MiB"), 55, 42),
              most("after four reloads / before", figure("gateway after them / before"), 1.10))),
     Special("startup", "milliseconds from start to the first answer; the gateway with the three sample tenants",
             ("nginx", "gateway", "haproxy", "envoy/proxy", "node/token"), to_ready,
-            (most("/ nginx", ratio("gateway", "nginx"), 1.0), most("ms", figure("gateway"), None, 5))),
+            (most("ms / nginx's", ratio("gateway", "nginx"), 1.0), most("ms", figure("gateway"), None, 5))),
 )

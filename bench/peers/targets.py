@@ -68,30 +68,30 @@ class Verdict:
 
 def cpu(server: str, other: str) -> Figures:
     """CPU time a request, as a ratio."""
-    return lambda rounds, _: [a.cpu / b.cpu for a, b in zip(rounds[server], rounds[other])]
+    return lambda rounds, _: [a.cpu / b.cpu for a, b in zip(rounds[server], rounds[other], strict=True)]
 
 
 def rate(server: str, other: str) -> Figures:
     """Requests a second, as a ratio."""
-    return lambda rounds, _: [a.rate / b.rate for a, b in zip(rounds[server], rounds[other])]
+    return lambda rounds, _: [a.rate / b.rate for a, b in zip(rounds[server], rounds[other], strict=True)]
 
 
 def cpu_over(server: str, other: str, further: str) -> Figures:
     """CPU time a request, against a server's plus something measured alone."""
     return lambda rounds, beside: [
-        a.cpu / (b.cpu + c) for a, b, c in zip(rounds[server], rounds[other], beside[further])]
+        a.cpu / (b.cpu + c) for a, b, c in zip(rounds[server], rounds[other], beside[further], strict=True)]
 
 
 def cpu_beside(server: str, other: str) -> Figures:
     """CPU time a request, more than the other's, in microseconds."""
-    return lambda rounds, _: [a.cpu - b.cpu for a, b in zip(rounds[server], rounds[other])]
+    return lambda rounds, _: [a.cpu - b.cpu for a, b in zip(rounds[server], rounds[other], strict=True)]
 
 
 def added(server: str, other: str, direct: str, latency: Callable[[Sample], float]) -> Figures:
     """What a server adds to a call made directly, as a ratio to what the other adds."""
     def figures(rounds: Rounds, _: Further) -> list[float]:
         return [(latency(a) - latency(c)) / (latency(b) - latency(c))
-                for a, b, c in zip(rounds[server], rounds[other], rounds[direct]) if latency(b) > latency(c)]
+                for a, b, c in zip(rounds[server], rounds[other], rounds[direct], strict=True) if latency(b) > latency(c)]
     return figures
 
 
@@ -102,7 +102,7 @@ def figure(name: str) -> Figures:
 
 def ratio(name: str, other: str) -> Figures:
     """Of two things measured beside the servers."""
-    return lambda _, further: [a / b for a, b in zip(further[name], further[other])]
+    return lambda _, further: [a / b for a, b in zip(further[name], further[other], strict=True)]
 
 
 def most(what: str, figures: Figures, floor: float | None, goal: float | None = None) -> Target:
@@ -114,9 +114,10 @@ def steady(what: str, figures: Figures, floor: float | None, goal: float | None 
     return Target(f"{what}, same load", figures, floor, goal, is_steady=True)
 
 
-def full(what: str, server: str, other: str, floor: float | None, goal: float | None = None) -> Target:
+def full(what: str, figures: Callable[[str, str], Figures], pair: tuple[str, str], floor: float | None,
+         goal: float | None = None) -> Target:
     """Of CPU time at full speed, where both were busy."""
-    return Target(f"{what}, full speed", cpu(server, other), floor, goal, busy=(server, other))
+    return Target(f"{what}, full speed", figures(*pair), floor, goal, busy=pair)
 
 
 def rates(what: str, server: str, other: str, floor: float | None, goal: float | None = None) -> Target:

@@ -8,7 +8,7 @@ ISSUER = "https://bench.eu.auth0.com/"
 AUDIENCE = "https://api.bench.example"
 SECRET = "bench-secret-that-is-as-long-as-those-of-auth0-are-which-is-64-ch"
 
-VERIFIED_HOSTS = 600
+VERIFIED_HOSTS = 1_000
 """Tenants of the row of many tokens: with 3,000 tokens, more pairs than are sent."""
 
 SAMPLE_SECRETS = {
