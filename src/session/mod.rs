@@ -7,6 +7,8 @@ pub mod conformance;
 pub mod memory;
 pub mod observed;
 pub mod record;
+#[cfg(feature = "redis")]
+pub mod redis;
 pub mod ring;
 
 use std::fmt;

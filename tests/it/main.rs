@@ -23,5 +23,6 @@ mod passthrough;
 mod processes;
 mod refresh;
 mod reload;
+mod sessions_redis;
 mod support;
 mod tls;

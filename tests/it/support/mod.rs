@@ -2,6 +2,7 @@
 
 mod client;
 mod files;
+pub mod redis;
 mod visitor;
 
 use std::io::Write;

@@ -1,0 +1,110 @@
+//! Hears of sessions that other replicas changed, so that this one forgets its copies.
+//!
+//! Owns one subscribed connection of its own. Whatever makes it deaf empties the cache: its end is told at
+//! once; a server that is frozen, or a network that swallows, is found by a PING.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Duration;
+
+use redis::aio::MultiplexedConnection;
+use redis::{Msg, PushInfo, PushKind, RedisError, cmd};
+use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
+use tokio_util::sync::CancellationToken;
+
+use super::connection::{OPEN_DEADLINE, pause};
+use super::{RedisStore, keys};
+
+/// How often the server is asked whether it still speaks, and what it may take to answer: with both a logout
+/// at another replica holds here within a second, whatever broke (contract §4).
+const PING_EVERY: Duration = Duration::from_millis(250);
+const PING_DEADLINE: Duration = Duration::from_millis(300);
+
+/// Why nothing is heard any more.
+#[derive(Debug, thiserror::Error)]
+enum Deaf {
+    #[error("no subscription to Redis")]
+    Refused(#[source] RedisError),
+    #[error("no answer from Redis in time")]
+    TooSlow,
+    #[error("the subscribed connection ended")]
+    Ended,
+    #[error("the connection for commands is another one now: the primary may be too")]
+    Moved,
+}
+
+impl RedisStore {
+    /// Listens until `closing`. Without it every read asks Redis.
+    pub async fn follow(self: Arc<Self>, closing: CancellationToken) {
+        let mut turn = 0;
+        while !closing.is_cancelled() {
+            let listening = async {
+                match self.listen(turn).await {
+                    Err(deaf) => deaf,
+                    Ok(never) => match never {},
+                }
+            };
+            tokio::select! {
+                deaf = listening => {
+                    self.cache.cease();
+                    tracing::debug!(error = &deaf as &dyn std::error::Error, "changes of sessions are not heard of");
+                }
+                () = closing.cancelled() => self.cache.cease(),
+            }
+            turn += 1;
+            tokio::select! {
+                () = tokio::time::sleep(pause(&*self.parts.random)) => {}
+                () = closing.cancelled() => {}
+            }
+        }
+    }
+
+    async fn listen(&self, turn: usize) -> Result<Infallible, Deaf> {
+        let (sender, pushes) = unbounded_channel();
+        let opened = tokio::time::timeout(OPEN_DEADLINE, self.subscribe(turn, sender)).await;
+        let connection = opened.map_err(|_| Deaf::TooSlow)?.map_err(Deaf::Refused)?;
+        let beside = self.connection.number();
+        self.cache.begin();
+        tokio::select! {
+            deaf = self.hear(pushes) => Err(deaf),
+            deaf = self.stay(connection, beside) => Err(deaf),
+        }
+    }
+
+    async fn subscribe(
+        &self,
+        turn: usize,
+        sender: tokio::sync::mpsc::UnboundedSender<PushInfo>,
+    ) -> Result<MultiplexedConnection, RedisError> {
+        let pushed = move |push| sender.send(push).map_err(drop);
+        let mut connection = self.primary.connect_to_one(turn, pushed).await?;
+        connection.subscribe(self.keys.channel()).await?;
+        Ok(connection)
+    }
+
+    async fn hear(&self, mut pushes: UnboundedReceiver<PushInfo>) -> Deaf {
+        while let Some(push) = pushes.recv().await {
+            if push.kind == PushKind::Disconnection {
+                break;
+            }
+            if let Some(name) = Msg::from_push_info(push).and_then(|told| keys::digest(told.get_payload_bytes())) {
+                self.cache.forget(&name);
+            }
+        }
+        Deaf::Ended
+    }
+
+    async fn stay(&self, mut connection: MultiplexedConnection, beside: u64) -> Deaf {
+        loop {
+            tokio::time::sleep(PING_EVERY).await;
+            if self.connection.number() != beside {
+                return Deaf::Moved;
+            }
+            match tokio::time::timeout(PING_DEADLINE, cmd("PING").exec_async(&mut connection)).await {
+                Ok(Ok(())) => {}
+                Ok(Err(error)) => return Deaf::Refused(error),
+                Err(_) => return Deaf::TooSlow,
+            }
+        }
+    }
+}

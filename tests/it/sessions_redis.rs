@@ -1,0 +1,119 @@
+//! Sessions in Redis: the store's contract on one server, behind Sentinels and in a Cluster.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use auth0_gateway::base::clock::{Clock, ManualClock};
+use auth0_gateway::base::digest::Digest;
+use auth0_gateway::base::random::SystemRandom;
+use auth0_gateway::session::redis::{Address, RedisParts, RedisStore};
+use auth0_gateway::session::ring::KeyRing;
+use auth0_gateway::session::{SessionId, SessionStore, StoreError, conformance};
+use tokio_util::sync::CancellationToken;
+
+use crate::support::eventually;
+use crate::support::redis::{Cluster, Sentinels, Server};
+
+const KEYS: &str = "AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE=";
+
+/// Stores on one Redis, which see each other if their prefix is the same.
+struct Stores {
+    url: String,
+    made: AtomicUsize,
+    closing: CancellationToken,
+}
+
+impl Drop for Stores {
+    fn drop(&mut self) {
+        self.closing.cancel();
+    }
+}
+
+impl Stores {
+    fn at(url: String) -> Self {
+        Self { url, made: AtomicUsize::new(0), closing: CancellationToken::new() }
+    }
+
+    /// One that hears of changes.
+    fn open(&self, clock: Arc<dyn Clock>, prefix: &str) -> Arc<RedisStore> {
+        let ring = Arc::new(KeyRing::parse(KEYS).unwrap());
+        let parts = RedisParts { clock, random: Arc::new(SystemRandom), ring };
+        let address = Address::parse(&format!("{}?prefix={prefix}", self.url)).unwrap();
+        let store = Arc::new(RedisStore::new(address, None, parts).unwrap());
+        tokio::spawn(Arc::clone(&store).follow(self.closing.clone()));
+        store
+    }
+
+    /// One that nobody else has.
+    fn empty(&self, clock: Arc<ManualClock>) -> Arc<dyn SessionStore> {
+        let number = self.made.fetch_add(1, Ordering::Relaxed);
+        self.open(clock, &format!("{number}:"))
+    }
+
+    async fn check(&self) {
+        conformance::check(async |clock| self.empty(clock)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn conforms_on_one_server() {
+    let server = Server::start(&[]).await;
+    Stores::at(server.url()).check().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn conforms_behind_sentinels() {
+    let trio = Sentinels::start().await;
+    Stores::at(trio.url()).check().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn conforms_in_a_cluster() {
+    let cluster = Cluster::start().await;
+    Stores::at(cluster.url()).check().await;
+}
+
+/// Fails as a store fails that is out of reach, and not otherwise.
+async fn is_out_of_reach(store: &RedisStore) -> bool {
+    match store.count().await {
+        Ok(_) => false,
+        Err(StoreError::Unavailable(_)) => true,
+        Err(other) => panic!("{other:?}"),
+    }
+}
+
+async fn opened(store: &RedisStore, clock: &ManualClock) -> SessionId {
+    let id = SessionId::generate(&SystemRandom);
+    store.open(&id, conformance::sample(clock.now(), "auth0|1"), 10).await.unwrap();
+    id
+}
+
+#[tokio::test]
+async fn a_server_that_goes_away_is_found_again_and_knows_no_script() {
+    let mut server = Server::start(&[]).await;
+    let (stores, clock) = (Stores::at(server.url()), Arc::new(ManualClock::default()));
+    let store = stores.open(clock.clone(), "a:");
+    opened(&store, &clock).await;
+    server.kill();
+    assert!(is_out_of_reach(&store).await);
+    server.start_again().await;
+    eventually("a server that is found again", || async { !is_out_of_reach(&store).await }).await;
+    let id = opened(&store, &clock).await;
+    assert!(store.read(&id).await.unwrap().is_some());
+}
+
+#[tokio::test]
+async fn a_frozen_server_is_an_error_and_no_wait_without_end() {
+    let server = Server::start(&[]).await;
+    let (stores, clock) = (Stores::at(server.url()), Arc::new(ManualClock::default()));
+    let store = stores.open(clock.clone(), "a:");
+    let id = opened(&store, &clock).await;
+    server.signal("STOP");
+    assert!(store.lease(Digest::of("key"), Duration::from_secs(10)).await.is_err());
+    // Also where it was read a moment ago: nobody can say that it has not ended meanwhile.
+    eventually("a copy that is believed no more", || async { store.read(&id).await.is_err() }).await;
+    server.signal("CONT");
+    eventually("a server that goes on", || async { !is_out_of_reach(&store).await }).await;
+    assert!(store.read(&id).await.unwrap().is_some());
+}
