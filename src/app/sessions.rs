@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use zeroize::Zeroizing;
 
-use super::{Ambient, StartError, mac_key};
+use super::{Ambient, StartError, mac_key, redis_sessions};
 use crate::base::random::Random;
 use crate::flow::Services;
 use crate::server::shutdown::Shutdown;
@@ -14,6 +14,7 @@ use crate::session::SessionStore;
 use crate::session::memory::MemoryStore;
 use crate::session::observed::ObservedStore;
 use crate::session::ring::KeyRing;
+use crate::settings::ServeSettings;
 use crate::telemetry::metrics::StoreBackend;
 
 /// How often what is over is dropped from the session store.
@@ -47,17 +48,25 @@ impl SessionKeys {
 }
 
 pub(super) fn session_store(
-    url: &str,
-    (clock, random, metrics): Ambient<'_>,
+    settings: &ServeSettings,
+    keys: &SessionKeys,
+    shutdown: &Shutdown,
+    ambient: Ambient<'_>,
 ) -> Result<Arc<dyn SessionStore>, StartError> {
-    if url != "memory:" {
-        let scheme = url.split(':').next().unwrap_or_default();
-        return Err(StartError::Configuration(format!(
-            "--sessions {scheme}: is not there yet; today sessions are kept in `memory:` alone"
-        )));
-    }
-    let store = Arc::new(MemoryStore::new(Arc::clone(clock), mac_key(&**random)));
-    Ok(Arc::new(ObservedStore::new(store, StoreBackend::Memory, Arc::clone(clock), Arc::clone(metrics))))
+    let (clock, random, metrics) = ambient;
+    let (store, backend): (Arc<dyn SessionStore>, _) = match settings.sessions.as_str() {
+        "memory:" => (Arc::new(MemoryStore::new(Arc::clone(clock), mac_key(&**random))), StoreBackend::Memory),
+        url if redis_sessions::is_meant(url) => {
+            (redis_sessions::open(settings, keys, shutdown, ambient)?, StoreBackend::Redis)
+        }
+        url => {
+            let scheme = url.split(':').next().unwrap_or_default();
+            return Err(StartError::Configuration(format!(
+                "--sessions {scheme}: is not there; sessions are kept in `memory:` or in Redis (`redis://…`)"
+            )));
+        }
+    };
+    Ok(Arc::new(ObservedStore::new(store, backend, Arc::clone(clock), Arc::clone(metrics))))
 }
 
 pub(super) fn sweep(services: &Arc<Services>, shutdown: &Shutdown) {

@@ -46,7 +46,7 @@ pub fn run(serve: Serve) -> Exit {
                 };
                 let public = bound(gateway.public, settings.public_address());
                 let ops = bound(gateway.ops, &settings.ops_listen);
-                tracing::info!(%public, %ops, sessions = %settings.sessions, "serving");
+                tracing::info!(%public, %ops, sessions = settings.sessions_shown(), "serving");
                 if settings.sessions == "memory:" {
                     tracing::warn!("sessions are kept in memory: a restart logs everybody out, and a second replica knows none of them");
                 }

@@ -12,8 +12,8 @@ use auth0_gateway::session::ring::KeyRing;
 use auth0_gateway::session::{SessionId, SessionStore, StoreError, conformance};
 use tokio_util::sync::CancellationToken;
 
-use crate::support::eventually;
 use crate::support::redis::{Cluster, Sentinels, Server};
+use crate::support::{ACME, Answer, World, WorldOptions, eventually};
 
 const KEYS: &str = "AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE=";
 
@@ -116,4 +116,49 @@ async fn a_frozen_server_is_an_error_and_no_wait_without_end() {
     server.signal("CONT");
     eventually("a server that goes on", || async { !is_out_of_reach(&store).await }).await;
     assert!(store.read(&id).await.unwrap().is_some());
+}
+
+const APP: &str = "app.acme.localhost";
+
+/// A gateway with its sessions there, as `dev` serves acme.
+async fn world(server: &Server) -> World {
+    let (url, keys) = (server.url(), server.file("session.keys", KEYS));
+    let flags = vec!["--sessions", &url, "--session-keys", keys.to_str().unwrap()];
+    World::with(WorldOptions { files: vec![("acme.yaml", ACME.to_owned())], flags, as_dev: true }).await
+}
+
+async fn logged_in(world: &World) -> Answer {
+    world.login("web", APP, "user@acme.example", "Passw0rd-prod").send().await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_session_of_one_gateway_is_one_of_the_other_and_so_is_its_end() {
+    let server = Server::start(&[]).await;
+    let world = world(&server).await;
+    let replica = world.replica().await;
+    let sid = logged_in(&world).await.sid();
+    let there = async || replica.request("GET", "/userinfo", "web", APP).cookie(&sid).send().await.status.as_u16();
+    for _ in 0..3 {
+        assert_eq!(there().await, 200);
+    }
+    let logout = world.request("POST", "/logout", "web", APP).cookie(&sid).send().await;
+    assert_eq!(logout.status, 204, "{logout:?}");
+    eventually("an end that holds at the other", || async { there().await == 401 }).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_gateway_starts_without_its_store_is_ready_says_so_and_finds_it() {
+    let mut server = Server::start(&[]).await;
+    server.kill();
+    let world = world(&server).await;
+    let status = async |path| world.bare("GET", path).send().await.status.as_u16();
+    assert_eq!((status("/-/ready").await, status("/-/check-up").await), (200, 503));
+    assert_eq!(world.metric("auth0_gateway_session_store_up").await, 0);
+    assert_eq!(logged_in(&world).await.status, 503);
+    server.start_again().await;
+    eventually("a login", || async { logged_in(&world).await.status == 200 }).await;
+    eventually("a good check-up", || async { status("/-/check-up").await == 200 }).await;
+    assert_eq!(world.metric("auth0_gateway_session_store_up").await, 1);
+    let read = r#"auth0_gateway_session_store_operation_duration_seconds_count{backend="redis",op="open"}"#;
+    assert!(world.metric(read).await > 0);
 }
