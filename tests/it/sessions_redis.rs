@@ -1,15 +1,17 @@
 //! Sessions in Redis: the store's contract on one server, behind Sentinels and in a Cluster.
 
+mod copies;
+mod failures;
+mod secrets;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
 
 use auth0_gateway::base::clock::{Clock, ManualClock};
-use auth0_gateway::base::digest::Digest;
 use auth0_gateway::base::random::SystemRandom;
 use auth0_gateway::session::redis::{Address, RedisParts, RedisStore};
 use auth0_gateway::session::ring::KeyRing;
-use auth0_gateway::session::{SessionId, SessionStore, StoreError, conformance};
+use auth0_gateway::session::{SessionId, SessionStore, conformance};
 use tokio_util::sync::CancellationToken;
 
 use crate::support::redis::{Cluster, Sentinels, Server};
@@ -37,7 +39,10 @@ impl Stores {
 
     /// One that hears of changes.
     fn open(&self, clock: Arc<dyn Clock>, prefix: &str) -> Arc<RedisStore> {
-        let ring = Arc::new(KeyRing::parse(KEYS).unwrap());
+        self.open_with(clock, prefix, Arc::new(KeyRing::parse(KEYS).unwrap()))
+    }
+
+    fn open_with(&self, clock: Arc<dyn Clock>, prefix: &str, ring: Arc<KeyRing>) -> Arc<RedisStore> {
         let parts = RedisParts { clock, random: Arc::new(SystemRandom), ring };
         let address = Address::parse(&format!("{}?prefix={prefix}", self.url)).unwrap();
         let store = Arc::new(RedisStore::new(address, None, parts).unwrap());
@@ -74,55 +79,22 @@ async fn conforms_in_a_cluster() {
     Stores::at(cluster.url()).check().await;
 }
 
-/// Fails as a store fails that is out of reach, and not otherwise.
-async fn is_out_of_reach(store: &RedisStore) -> bool {
-    match store.count().await {
-        Ok(_) => false,
-        Err(StoreError::Unavailable(_)) => true,
-        Err(other) => panic!("{other:?}"),
-    }
+fn fresh() -> SessionId {
+    SessionId::generate(&SystemRandom)
 }
 
 async fn opened(store: &RedisStore, clock: &ManualClock) -> SessionId {
-    let id = SessionId::generate(&SystemRandom);
+    let id = fresh();
     store.open(&id, conformance::sample(clock.now(), "auth0|1"), 10).await.unwrap();
     id
-}
-
-#[tokio::test]
-async fn a_server_that_goes_away_is_found_again_and_knows_no_script() {
-    let mut server = Server::start(&[]).await;
-    let (stores, clock) = (Stores::at(server.url()), Arc::new(ManualClock::default()));
-    let store = stores.open(clock.clone(), "a:");
-    opened(&store, &clock).await;
-    server.kill();
-    assert!(is_out_of_reach(&store).await);
-    server.start_again().await;
-    eventually("a server that is found again", || async { !is_out_of_reach(&store).await }).await;
-    let id = opened(&store, &clock).await;
-    assert!(store.read(&id).await.unwrap().is_some());
-}
-
-#[tokio::test]
-async fn a_frozen_server_is_an_error_and_no_wait_without_end() {
-    let server = Server::start(&[]).await;
-    let (stores, clock) = (Stores::at(server.url()), Arc::new(ManualClock::default()));
-    let store = stores.open(clock.clone(), "a:");
-    let id = opened(&store, &clock).await;
-    server.signal("STOP");
-    assert!(store.lease(Digest::of("key"), Duration::from_secs(10)).await.is_err());
-    // Also where it was read a moment ago: nobody can say that it has not ended meanwhile.
-    eventually("a copy that is believed no more", || async { store.read(&id).await.is_err() }).await;
-    server.signal("CONT");
-    eventually("a server that goes on", || async { !is_out_of_reach(&store).await }).await;
-    assert!(store.read(&id).await.unwrap().is_some());
 }
 
 const APP: &str = "app.acme.localhost";
 
 /// A gateway with its sessions there, as `dev` serves acme.
 async fn world(server: &Server) -> World {
-    let (url, keys) = (server.url(), server.file("session.keys", KEYS));
+    let (url, keys) = (server.url(), server.file_path("session.keys"));
+    std::fs::write(&keys, KEYS).unwrap();
     let flags = vec!["--sessions", &url, "--session-keys", keys.to_str().unwrap()];
     World::with(WorldOptions { files: vec![("acme.yaml", ACME.to_owned())], flags, as_dev: true }).await
 }

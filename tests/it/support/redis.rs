@@ -28,13 +28,23 @@ impl Drop for Server {
 impl Server {
     /// An empty one that keeps nothing on disk.
     pub async fn start(further: &[&str]) -> Self {
-        let port = free_port();
+        Self::start_on(free_port(), further).await
+    }
+
+    async fn start_on(port: u16, further: &[&str]) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let mut arguments = vec!["--port".to_owned(), port.to_string()];
         arguments.extend(["--save", "", "--appendonly", "no", "--dir"].map(str::to_owned));
         arguments.push(folder.path().to_str().unwrap().to_owned());
         arguments.extend(further.iter().map(|argument| (*argument).to_owned()));
         Self::spawn("redis-server", folder, arguments, port).await
+    }
+
+    /// One that speaks TLS too, on [`tls_port`](Self::tls_port).
+    pub async fn start_tls(further: &[&str]) -> Self {
+        let port = free_port();
+        let tls_port = (port + BESIDE).to_string();
+        Self::start_on(port, &[further, &["--tls-port", &tls_port]].concat()).await
     }
 
     async fn start_sentinel(primary: u16) -> Self {
@@ -91,11 +101,13 @@ impl Server {
         assert!(sent.success());
     }
 
-    /// A file that is there as long as the server.
-    pub fn file(&self, name: &str, text: &str) -> PathBuf {
-        let path = self.folder.path().join(name);
-        std::fs::write(&path, text).unwrap();
-        path
+    pub fn tls_port(&self) -> u16 {
+        self.port + BESIDE
+    }
+
+    /// A file in its folder, which is there as long as the server.
+    pub fn file_path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
     }
 
     /// As `--sessions` wants it.
@@ -111,11 +123,14 @@ fn launch(program: &str, arguments: &[String], folder: &Path) -> Child {
     command.spawn().unwrap_or_else(|error| panic!("{program} is there, scripts/test installs it: {error}"))
 }
 
-/// A port whose neighbour 10,000 above, where nodes of a Cluster talk, is free too.
+/// So far above its port a node of a Cluster talks to the others.
+const BESIDE: u16 = 10_000;
+
+/// A port whose neighbour [`BESIDE`] is free too.
 fn free_port() -> u16 {
     loop {
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        let Some(above) = port.checked_add(10_000) else { continue };
+        let Some(above) = port.checked_add(BESIDE) else { continue };
         if TcpListener::bind(("127.0.0.1", above)).is_ok() {
             return port;
         }
@@ -177,7 +192,17 @@ impl Cluster {
     pub async fn start() -> Self {
         let mut nodes = Vec::new();
         for _ in 0..3 {
-            nodes.push(Server::start(&["--cluster-enabled", "yes", "--cluster-node-timeout", "1000"]).await);
+            nodes.push(
+                Server::start(&[
+                    "--cluster-enabled",
+                    "yes",
+                    "--cluster-node-timeout",
+                    "1000",
+                    "--cluster-require-full-coverage",
+                    "no",
+                ])
+                .await,
+            );
         }
         let addresses: Vec<String> = nodes.iter().map(|node| format!("127.0.0.1:{}", node.port)).collect();
         let made = Command::new("redis-cli")
