@@ -4,14 +4,16 @@ mod copies;
 mod failures;
 mod secrets;
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 
 use auth0_gateway::base::clock::{Clock, ManualClock};
 use auth0_gateway::base::random::SystemRandom;
 use auth0_gateway::session::redis::{Address, RedisParts, RedisStore};
 use auth0_gateway::session::ring::KeyRing;
 use auth0_gateway::session::{SessionId, SessionStore, conformance};
+use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
 
 use crate::support::redis::{Cluster, Sentinels, Server};
@@ -79,11 +81,41 @@ async fn conforms_in_a_cluster() {
     Stores::at(cluster.url()).check().await;
 }
 
+/// Time that passes when a test says so: nothing holds merely because a copy's time has passed.
+#[derive(Debug)]
+struct Still {
+    since: (Timestamp, Instant),
+    passed: Mutex<Duration>,
+}
+
+impl Default for Still {
+    fn default() -> Self {
+        let running = ManualClock::default();
+        Self { since: (running.now(), running.instant()), passed: Mutex::default() }
+    }
+}
+
+impl Still {
+    fn pass(&self, by: Duration) {
+        *self.passed.lock().unwrap() += by;
+    }
+}
+
+impl Clock for Still {
+    fn now(&self) -> Timestamp {
+        self.since.0 + *self.passed.lock().unwrap()
+    }
+
+    fn instant(&self) -> Instant {
+        self.since.1 + *self.passed.lock().unwrap()
+    }
+}
+
 fn fresh() -> SessionId {
     SessionId::generate(&SystemRandom)
 }
 
-async fn opened(store: &RedisStore, clock: &ManualClock) -> SessionId {
+async fn opened(store: &RedisStore, clock: &dyn Clock) -> SessionId {
     let id = fresh();
     store.open(&id, conformance::sample(clock.now(), "auth0|1"), 10).await.unwrap();
     id

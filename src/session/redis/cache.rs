@@ -15,6 +15,9 @@ use crate::session::Stored;
 /// within 5 s with the channel cut). What hears of that earlier empties the cache at once.
 const BELIEVED_FOR: Duration = Duration::from_secs(5);
 
+/// When a copy that nobody asks for goes.
+const KEPT_FOR: Duration = Duration::from_mins(1);
+
 /// What the copies may take, by the size of their records.
 const MOST_BYTES: u64 = 64 * 1024 * 1024;
 
@@ -55,7 +58,7 @@ impl Cache {
         let copies = moka::sync::Cache::builder()
             .max_capacity(MOST_BYTES)
             .weigher(|_, copy: &Arc<Copy>| copy.weight)
-            .time_to_live(BELIEVED_FOR)
+            .time_to_live(KEPT_FOR)
             .build();
         let places = (0..PLACES).map(|_| AtomicU64::new(0)).collect();
         Self { copies, clock, all: AtomicU64::new(0), places, hears: AtomicBool::new(false) }

@@ -4,6 +4,7 @@
 //! again only where it cannot have been done: the server said so, or doing it twice is as doing it once.
 
 use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -102,6 +103,8 @@ pub(super) struct Connection {
     clock: Arc<dyn Clock>,
     random: Arc<dyn Random>,
     slot: Slot,
+    /// How often opening one has failed.
+    failures: AtomicU64,
     attempts: tokio::sync::Mutex<Attempts>,
 }
 
@@ -114,7 +117,8 @@ impl fmt::Debug for Connection {
 impl Connection {
     /// Opens nothing yet: the first command does.
     pub(super) fn new(primary: Primary, clock: Arc<dyn Clock>, random: Arc<dyn Random>) -> Self {
-        Self { primary, clock, random, slot: Slot::default(), attempts: tokio::sync::Mutex::default() }
+        let (slot, attempts) = (Slot::default(), tokio::sync::Mutex::default());
+        Self { primary, clock, random, slot, failures: AtomicU64::new(0), attempts }
     }
 
     /// Which connection is in use, or was the last: another number, another connection.
@@ -158,13 +162,14 @@ impl Connection {
         if let Some(current) = self.slot.get() {
             return Ok(current);
         }
-        let came = self.clock.instant();
+        let known = self.failures.load(Ordering::Acquire);
         let mut attempts = self.attempts.lock().await;
         if let Some(current) = self.slot.get() {
             return Ok(current);
         }
         if let Some((at, pause, error)) = &attempts.failed {
-            if came <= *at {
+            // Somebody tried while this caller waited.
+            if self.failures.load(Ordering::Acquire) != known {
                 return Err(error.clone());
             }
             let left = pause.saturating_sub(self.clock.instant().saturating_duration_since(*at));
@@ -186,6 +191,7 @@ impl Connection {
                     tracing::warn!(error = &error as &dyn std::error::Error, "Redis cannot be reached");
                 }
                 attempts.told = true;
+                self.failures.fetch_add(1, Ordering::Release);
                 attempts.failed = Some((self.clock.instant(), self.pause(), error.clone()));
                 Err(error)
             }

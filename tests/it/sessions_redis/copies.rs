@@ -3,17 +3,16 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use auth0_gateway::base::clock::ManualClock;
 use auth0_gateway::session::redis::RedisStore;
 use auth0_gateway::session::{SessionId, SessionStore, Whose, conformance};
 
-use super::{Stores, opened};
+use super::{Still, Stores, opened};
 use crate::support::eventually;
 use crate::support::redis::{Cluster, Server};
 
 /// Two replicas, and a session that the first opened.
 struct Pair {
-    clock: Arc<ManualClock>,
+    clock: Arc<Still>,
     here: Arc<RedisStore>,
     there: Arc<RedisStore>,
     id: SessionId,
@@ -21,9 +20,9 @@ struct Pair {
 
 impl Pair {
     async fn on(stores: &Stores) -> Self {
-        let clock = Arc::new(ManualClock::default());
+        let clock = Arc::new(Still::default());
         let (here, there) = (stores.open(clock.clone(), "a:"), stores.open(clock.clone(), "a:"));
-        let id = opened(&here, &clock).await;
+        let id = opened(&here, &*clock).await;
         Self { clock, here, there, id }
     }
 
@@ -34,13 +33,7 @@ impl Pair {
 
     /// Reads until the second replica has a copy, which it keeps once it hears of changes.
     async fn copied(&self, servers: &[Server]) {
-        eventually("a copy", || async {
-            assert!(self.is_there().await);
-            let before = reads(servers);
-            assert!(self.is_there().await);
-            reads(servers) == before
-        })
-        .await;
+        copied(&self.there, &self.id, &servers.iter().collect::<Vec<_>>()).await;
     }
 
     async fn end_holds_there(&self) {
@@ -48,14 +41,25 @@ impl Pair {
     }
 }
 
+/// Reads until a read asks nobody.
+pub(super) async fn copied(store: &RedisStore, id: &SessionId, servers: &[&Server]) {
+    eventually("a copy", || async {
+        assert!(store.read(id).await.unwrap().is_some());
+        let before = reads(servers.iter().copied());
+        assert!(store.read(id).await.unwrap().is_some());
+        reads(servers.iter().copied()) == before
+    })
+    .await;
+}
+
 /// How many sessions the servers were asked for, by whom ever.
-fn reads(servers: &[Server]) -> u64 {
+fn reads<'a>(servers: impl IntoIterator<Item = &'a Server>) -> u64 {
     let calls = |server: &Server| {
         let said = server.cli(&["INFO", "commandstats"]);
         let line = said.lines().find_map(|line| line.strip_prefix("cmdstat_hmget:calls="));
         line.map_or(0, |rest| rest.split(',').next().unwrap().parse().unwrap())
     };
-    servers.iter().map(calls).sum()
+    servers.into_iter().map(calls).sum()
 }
 
 #[tokio::test]
@@ -130,7 +134,7 @@ async fn a_change_that_nobody_tells_of_is_found_after_five_seconds() {
     let pair = Pair::on(&stores).await;
     pair.copied(&servers).await;
     servers[0].cli(&["FLUSHALL"]);
-    pair.clock.advance(Duration::from_secs(5));
+    pair.clock.pass(Duration::from_secs(5));
     assert!(!pair.is_there().await);
 }
 

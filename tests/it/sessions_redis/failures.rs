@@ -11,7 +11,8 @@ use auth0_gateway::session::{SessionStore, StoreError, conformance};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use super::{Stores, fresh, opened};
+use super::copies::copied;
+use super::{Still, Stores, fresh, opened};
 use crate::support::eventually;
 use crate::support::redis::{Cluster, Sentinels, Server};
 
@@ -74,21 +75,22 @@ async fn a_server_that_goes_away_is_found_again_and_knows_no_script() {
     let mut server = Server::start(&[]).await;
     let (stores, clock) = (Stores::at(server.url()), Arc::new(ManualClock::default()));
     let store = stores.open(clock.clone(), "a:");
-    opened(&store, &clock).await;
+    opened(&store, &*clock).await;
     server.kill();
     assert!(is_out_of_reach(&store).await);
     server.start_again().await;
     eventually("a server that is found again", || async { !is_out_of_reach(&store).await }).await;
-    let id = opened(&store, &clock).await;
+    let id = opened(&store, &*clock).await;
     assert!(store.read(&id).await.unwrap().is_some());
 }
 
 #[tokio::test]
 async fn a_frozen_server_is_an_error_and_no_wait_without_end() {
     let server = Server::start(&[]).await;
-    let (stores, clock) = (Stores::at(server.url()), Arc::new(ManualClock::default()));
+    let (stores, clock) = (Stores::at(server.url()), Arc::new(Still::default()));
     let store = stores.open(clock.clone(), "a:");
-    let id = opened(&store, &clock).await;
+    let id = opened(&store, &*clock).await;
+    copied(&store, &id, &[&server]).await;
     server.signal("STOP");
     assert!(store.lease(Digest::of("key"), Duration::from_secs(10)).await.is_err());
     // Also where it was read a moment ago: nobody can say that it has not ended meanwhile.
@@ -103,7 +105,7 @@ async fn a_server_that_became_a_replica_is_left_and_asked_for_anew() {
     let server = Server::start(&[]).await;
     let (stores, clock) = (Stores::at(server.url()), Arc::new(ManualClock::default()));
     let store = stores.open(clock.clone(), "a:");
-    let id = opened(&store, &clock).await;
+    let id = opened(&store, &*clock).await;
     let connections = || {
         let said = server.cli(&["INFO", "stats"]);
         let line = said.lines().find_map(|line| line.strip_prefix("total_connections_received:")).unwrap();
@@ -127,7 +129,7 @@ async fn a_failover_and_then_the_loss_of_the_primary_are_survived() {
     let mut trio = Sentinels::start().await;
     let (stores, clock) = (Stores::at(trio.url()), Arc::new(ManualClock::default()));
     let store = stores.open(clock.clone(), "a:");
-    let id = opened(&store, &clock).await;
+    let id = opened(&store, &*clock).await;
     let first = trio.primary();
     let is_copied =
         || trio.servers.iter().all(|server| server.cli(&["DBSIZE"]) == trio.servers[first].cli(&["DBSIZE"]));

@@ -23,7 +23,7 @@ async fn keys_may_change(url: String) {
     let (stores, clock) = (Stores::at(url), Arc::new(ManualClock::default()));
     let ring = Arc::new(KeyRing::parse(KEYS).unwrap());
     let store = stores.open_with(clock.clone(), "a:", Arc::clone(&ring));
-    let ids = [opened(&store, &clock).await, opened(&store, &clock).await, opened(&store, &clock).await];
+    let ids = [opened(&store, &*clock).await, opened(&store, &*clock).await, opened(&store, &*clock).await];
     ring.replace(&format!("{NEWER}\n{KEYS}")).unwrap();
     let newest = fresh();
     let session = conformance::sample(auth0_gateway::base::clock::Clock::now(&*clock), "auth0|1");
@@ -59,7 +59,7 @@ async fn a_dump_tells_no_token_user_or_session_id() {
     let server = Server::start(&["--rdbcompression", "no"]).await;
     let (stores, clock) = (Stores::at(server.url()), Arc::new(ManualClock::default()));
     let store = stores.open(clock.clone(), "a:");
-    let id = opened(&store, &clock).await;
+    let id = opened(&store, &*clock).await;
     let session = store.read(&id).await.unwrap().unwrap().session;
     let key = Digest::of("key");
     store.put(key, "a value kept".into(), session.ends).await.unwrap();
