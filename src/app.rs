@@ -46,7 +46,7 @@ use crate::tenant::read::{EmulatorOverride, Reader};
 use crate::tenant::reload::{Reloader, Removals};
 use crate::watch::{self, Watch, WatchTimes};
 use reread::Reread;
-use sessions::{SessionKeys, session_store, sweep};
+use sessions::{SessionKeys, session_store, sweep, with_keys};
 use tenants::{accept, follow, reader_options, reload_options, watched};
 
 /// What a gateway is made of beside its settings: real in a process, movable in a test.
@@ -108,6 +108,7 @@ impl Gateway {
     /// Loads the tenants, binds the listeners, serves. Auth0 is not called.
     pub async fn start(settings: &ServeSettings, parts: Parts) -> Result<Self, StartError> {
         let Parts { clock, random, lines, watch: watch_times, emulator } = parts;
+        let settings = &with_keys(settings, &*random)?;
         let is_dev = emulator.is_some();
         let metrics = Arc::new(Metrics::new(settings.metrics_tenants).context("metrics")?);
         let shutdown = Shutdown::new(ShutdownTimes {

@@ -117,20 +117,16 @@ pub struct ServeSettings {
     #[arg(long, env = "AUTH0_GATEWAY_CA_FILE", value_name = "FILE", help_heading = "Auth0")]
     pub ca_file: Option<PathBuf>,
 
-    /// Where sessions are kept: `memory:`, `redis://[USER:PASSWORD@]HOST[:PORT][/DATABASE]`, `rediss://…` (TLS),
-    /// `redis-sentinel://HOST,HOST/NAME` or `redis-cluster://HOST,HOST`; all of Redis' with `?prefix=` and --session-keys.
-    #[arg(
-        long,
-        env = "AUTH0_GATEWAY_SESSIONS",
-        hide_env_values = true,
-        value_name = "URL",
-        default_value = "memory:",
-        help_heading = "Sessions"
-    )]
-    pub sessions: String,
+    /// Where sessions are kept: `file:PATH` (in a directory that exists; for one gateway), `memory:`, or with
+    /// --session-keys `redis://[USER:PASSWORD@]HOST[:PORT][/DATABASE]`, `rediss://…` (TLS),
+    /// `redis-sentinel://HOST,HOST/NAME`, `redis-cluster://HOST,HOST`, each with `?prefix=`.
+    /// [default: a file in `$STATE_DIRECTORY` or `/var/lib/auth0-gateway`; `dev`: `memory:`]
+    #[arg(long, env = "AUTH0_GATEWAY_SESSIONS", hide_env_values = true, value_name = "URL", help_heading = "Sessions")]
+    pub sessions: Option<String>,
 
-    /// Keys that seal what browsers carry, one a line (`openssl rand -base64 32`): the first seals, all open. Read
-    /// again when it changes. Replicas share it. Without it, a key that ends with the process.
+    /// Keys that seal sessions and what browsers carry, one a line (`openssl rand -base64 32`): the first seals, all
+    /// open. Read again when it changes. Replicas share it. [default: made beside the file of the sessions; with
+    /// `memory:`, a key that ends with the process]
     #[arg(long, env = "AUTH0_GATEWAY_SESSION_KEYS", value_name = "FILE", help_heading = "Sessions")]
     pub session_keys: Option<PathBuf>,
 
@@ -193,6 +189,14 @@ pub fn environment(name: &str) -> Option<String> {
     std::env::var(name).ok()
 }
 
+/// The directory for what must outlive the process: systemd's `StateDirectory=`, else the usual one.
+pub fn state_directory(environment: &dyn Fn(&str) -> Option<String>) -> PathBuf {
+    let given = environment("STATE_DIRECTORY").unwrap_or_default();
+    // systemd lists several with colons; the first is ours.
+    let first = given.split(':').next().filter(|first| !first.is_empty());
+    PathBuf::from(first.unwrap_or("/var/lib/auth0-gateway"))
+}
+
 /// The original service's names that nothing here answers to yet, with what stands in their place.
 const NOT_YET: [(&str, &str); 6] = [
     ("REDIS_HOSTS", "say where Redis is by --sessions"),
@@ -232,6 +236,11 @@ impl ServeSettings {
         NOT_YET.into_iter().filter(|(name, _)| environment(name).is_some()).collect()
     }
 
+    /// Where sessions are kept. Only `serve` has a default on the disk: tests and `dev` leave nothing behind.
+    pub fn sessions_url(&self) -> &str {
+        self.sessions.as_deref().unwrap_or("memory:")
+    }
+
     /// Where callers come in.
     pub fn public_address(&self) -> &str {
         self.listen.as_deref().unwrap_or("0.0.0.0:8080")
@@ -239,7 +248,8 @@ impl ServeSettings {
 
     /// Where sessions are kept, without a name and password, for people to see.
     pub fn sessions_shown(&self) -> String {
-        let Some((scheme, rest)) = self.sessions.split_once("://") else { return self.sessions.clone() };
+        let url = self.sessions_url();
+        let Some((scheme, rest)) = url.split_once("://") else { return url.to_owned() };
         format!("{scheme}://{}", rest.rsplit_once('@').map_or(rest, |(_, hosts)| hosts))
     }
 
@@ -280,6 +290,17 @@ mod tests {
         assert_eq!(address(parse(&[]), &none), "0.0.0.0:8080");
         assert_eq!(address(parse(&[]), &old), "0.0.0.0:3000");
         assert_eq!(address(parse(&["--listen", "127.0.0.1:1"]), &old), "127.0.0.1:1");
+    }
+
+    #[test]
+    fn the_state_directory_is_systemds_or_the_usual_one() {
+        let check = |given: Option<&str>, wanted: &str| {
+            let environment = |name: &str| given.filter(|_| name == "STATE_DIRECTORY").map(str::to_owned);
+            assert_eq!(state_directory(&environment), PathBuf::from(wanted));
+        };
+        check(Some("/var/lib/gateway:/var/lib/other"), "/var/lib/gateway");
+        check(Some(""), "/var/lib/auth0-gateway");
+        check(None, "/var/lib/auth0-gateway");
     }
 
     #[test]

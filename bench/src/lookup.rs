@@ -2,15 +2,11 @@
 //! that no cache of the processor knows the next one.
 
 use std::hint::black_box;
-use std::sync::Arc;
 use std::time::Instant;
 
 use auth0_gateway::base::id::Host;
-use auth0_gateway::tenant::apply::{self, Listing, RemovalGuard, State};
 use auth0_gateway::tenant::lookup::Query;
-use auth0_gateway::tenant::read::{Reader, ReaderOptions, Unset};
-use auth0_gateway::tenant::registry::Registry;
-use auth0_gateway::tenant::secrets::SecretSource;
+use bench::population;
 use clap::Args;
 use clap::builder::RangedU64ValueParser;
 use rand::rngs::StdRng;
@@ -45,7 +41,7 @@ struct Asked {
 impl Lookup {
     /// Builds the registry and measures.
     pub(crate) fn run(&self) -> String {
-        let registry = registry(self.tenants);
+        let registry = population::registry(self.tenants);
         let mut random = StdRng::seed_from_u64(1);
         let mut asked: Vec<Asked> = (0..self.lookups.min(200_000)).map(|_| ask(&mut random, self.tenants)).collect();
         asked.shuffle(&mut random);
@@ -108,24 +104,6 @@ fn ask(random: &mut StdRng, tenants: usize) -> Asked {
         _ => format!("app.t{tenant}.elsewhere"),
     };
     let client_type = if random.random_bool(0.5) { "web" } else { "api" };
-    let host = Host::parse(&text).expect("a generated name is a host");
+    let host = population::known_host(&text);
     Asked { host, text, client_type }
-}
-
-fn registry(tenants: usize) -> Registry {
-    let secrets = SecretSource { directory: None, prefixes: Vec::new(), environment: Arc::new(|_| None) };
-    let reader =
-        Reader::new(ReaderOptions { secrets, unset: Unset::Error, allow_upstream: Vec::new(), emulator: None });
-    let readings = (0..tenants).map(|n| {
-        let text = format!(
-            "auth0: {{ domain: t{n}.eu.auth0.com }}\nhosts: [app.t{n}.example, \"*.t{n}.example\"]\ndefault_client: web\n\
-             clients:\n  web: {{ client_id: web{n}, client_secret: s, scopes: [openid, website] }}\n  api: {{ client_id: api{n}, client_secret: s }}\n"
-        );
-        reader.read(&format!("t{n}.yaml"), text.as_bytes(), &format!("t{n}"))
-    });
-    let guard = RemovalGuard { at_most: 100, at_least: 0, accepted: true };
-    let (state, diff) =
-        apply::apply(&State::default(), Listing::Files(readings.collect()), guard, jiff::Timestamp::UNIX_EPOCH);
-    assert!(diff.rejected.is_empty(), "a generated tenant is good");
-    state.registry()
 }

@@ -24,7 +24,7 @@ pub(super) fn open(
 ) -> Result<Arc<dyn SessionStore>, StartError> {
     use crate::session::redis::{Address, RedisParts, RedisStore};
 
-    let address = Address::parse(&settings.sessions)
+    let address = Address::parse(settings.sessions_url())
         .map_err(|error| StartError::Configuration(format!("--sessions: {error}")))?;
     if settings.session_keys.is_none() {
         return Err(StartError::Configuration(

@@ -11,6 +11,7 @@ use crate::base::random::Random;
 use crate::flow::Services;
 use crate::server::shutdown::Shutdown;
 use crate::session::SessionStore;
+use crate::session::embedded::{self, EmbeddedStore, OpenError, ensure_key_file, session_file};
 use crate::session::memory::MemoryStore;
 use crate::session::observed::ObservedStore;
 use crate::session::ring::KeyRing;
@@ -47,6 +48,24 @@ impl SessionKeys {
     }
 }
 
+/// The file behind `file:`.
+fn session_file_of(url: &str) -> Option<PathBuf> {
+    url.strip_prefix("file:").filter(|path| !path.is_empty()).map(|path| session_file(Path::new(path)))
+}
+
+/// The settings with a key file where the store needs one that lasts: it is watched as a given one is.
+pub(super) fn with_keys(settings: &ServeSettings, random: &dyn Random) -> Result<ServeSettings, StartError> {
+    let mut settings = settings.clone();
+    if let (None, Some(file)) = (&settings.session_keys, session_file_of(settings.sessions_url())) {
+        settings.session_keys = Some(ensure_key_file(&file, random).map_err(refused)?);
+    }
+    Ok(settings)
+}
+
+fn refused(error: OpenError) -> StartError {
+    StartError::Configuration(format!("--sessions file: {error}"))
+}
+
 pub(super) fn session_store(
     settings: &ServeSettings,
     keys: &SessionKeys,
@@ -54,17 +73,21 @@ pub(super) fn session_store(
     ambient: Ambient<'_>,
 ) -> Result<Arc<dyn SessionStore>, StartError> {
     let (clock, random, metrics) = ambient;
-    let (store, backend): (Arc<dyn SessionStore>, _) = match settings.sessions.as_str() {
-        "memory:" => (Arc::new(MemoryStore::new(Arc::clone(clock), mac_key(&**random))), StoreBackend::Memory),
-        url if redis_sessions::is_meant(url) => {
-            (redis_sessions::open(settings, keys, shutdown, ambient)?, StoreBackend::Redis)
-        }
-        url => {
-            let scheme = url.split(':').next().unwrap_or_default();
-            return Err(StartError::Configuration(format!(
-                "--sessions {scheme}: is not there; sessions are kept in `memory:` or in Redis (`redis://…`)"
-            )));
-        }
+    let url = settings.sessions_url();
+    let (store, backend): (Arc<dyn SessionStore>, _) = if url == "memory:" {
+        (Arc::new(MemoryStore::new(Arc::clone(clock), mac_key(&**random))), StoreBackend::Memory)
+    } else if let Some(file) = session_file_of(url) {
+        let ambient =
+            embedded::Ambient { ring: Arc::clone(&keys.ring), clock: Arc::clone(clock), random: Arc::clone(random) };
+        let tasks = shutdown.tracker().clone();
+        (Arc::new(EmbeddedStore::open(&file, ambient, tasks).map_err(refused)?), StoreBackend::File)
+    } else if redis_sessions::is_meant(url) {
+        (redis_sessions::open(settings, keys, shutdown, ambient)?, StoreBackend::Redis)
+    } else {
+        let scheme = url.split(':').next().unwrap_or_default();
+        return Err(StartError::Configuration(format!(
+            "--sessions {scheme}: is not there; sessions are kept in `file:PATH`, in Redis (`redis://…`) or in `memory:`"
+        )));
     };
     Ok(Arc::new(ObservedStore::new(store, backend, Arc::clone(clock), Arc::clone(metrics))))
 }

@@ -48,6 +48,7 @@ pub fn run(dev: Dev) -> Exit {
     };
     settings.listen.get_or_insert_with(|| "127.0.0.1:8080".to_owned());
     settings.shutdown_delay.get_or_insert(Duration::ZERO);
+    settings.sessions.get_or_insert_with(|| "memory:".to_owned());
     settings.allow_upstream.extend(loopback());
     if !allow_public && [settings.public_address(), &settings.ops_listen].iter().any(|address| !is_loopback(address)) {
         return complain("dev listens on loopback alone, unless --allow-public-dev is given", Exit::Configuration);

@@ -1,13 +1,15 @@
 //! `serve`: the gateway until a signal says otherwise.
 
+use std::fs::DirBuilder;
 use std::io::{IsTerminal, stdout};
+use std::os::unix::fs::DirBuilderExt;
 
 use clap::Args;
 
 use super::{Exit, complain, runtime};
 use crate::app::{Gateway, Parts, StartError};
 use crate::server::shutdown::{Outcome, Signals};
-use crate::settings::{ServeSettings, environment};
+use crate::settings::{ServeSettings, environment, state_directory};
 use crate::telemetry::log::{Log, LogFormat, LogLevel};
 
 /// Serve tenants.
@@ -19,7 +21,7 @@ pub struct Serve {
 
 /// Serves.
 pub fn run(serve: Serve) -> Exit {
-    let settings = match serve.settings.with_old_names(&environment) {
+    let settings = match serve.settings.with_old_names(&environment).and_then(with_sessions) {
         Ok(settings) => settings,
         Err(error) => return complain(&error, Exit::Configuration),
     };
@@ -47,7 +49,7 @@ pub fn run(serve: Serve) -> Exit {
                 let public = bound(gateway.public, settings.public_address());
                 let ops = bound(gateway.ops, &settings.ops_listen);
                 tracing::info!(%public, %ops, sessions = settings.sessions_shown(), "serving");
-                if settings.sessions == "memory:" {
+                if settings.sessions_url() == "memory:" {
                     tracing::warn!("sessions are kept in memory: a restart logs everybody out, and a second replica knows none of them");
                 }
                 exit_of(gateway.run(signals, reloads).await)
@@ -57,6 +59,24 @@ pub fn run(serve: Serve) -> Exit {
     });
     runtime.shutdown_background();
     exit
+}
+
+/// Where nobody said where sessions are kept, in the state directory, which is made.
+fn with_sessions(mut settings: ServeSettings) -> Result<ServeSettings, String> {
+    if settings.sessions.is_none() {
+        let directory = state_directory(&environment);
+        let made = DirBuilder::new().recursive(true).mode(0o700).create(&directory);
+        made.map_err(|error| {
+            format!(
+                "sessions are kept in {} unless --sessions says otherwise, and that directory cannot be made ({error}): \
+                 make it and give it to this user, or say --sessions file:PATH, or --sessions memory: to keep none over \
+                 a restart",
+                directory.display()
+            )
+        })?;
+        settings.sessions = Some(format!("file:{}", directory.display()));
+    }
+    Ok(settings)
 }
 
 /// Events as lines on standard output, at the level that was asked for.

@@ -4,6 +4,7 @@
 //! What a login or refresh does with a session is `flow`'s.
 
 pub mod conformance;
+pub mod embedded;
 pub mod memory;
 pub mod observed;
 pub mod record;

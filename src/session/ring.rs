@@ -157,6 +157,11 @@ impl KeyRing {
         Ok(sealed)
     }
 
+    /// Whether the first key sealed this, by what it says of itself.
+    pub fn is_of_first_key(&self, sealed: &[u8]) -> bool {
+        sealed.get(1..=KEY_ID_LENGTH).is_some_and(|id| id == self.0.load().first.id)
+    }
+
     /// Opens what any key of the ring sealed for the same associated data.
     pub fn open_bytes(&self, associated: &[&[u8]], sealed: &[u8]) -> Result<Zeroizing<Vec<u8>>, Unopened> {
         if sealed.len() < HEAD_LENGTH || sealed[0] != VERSION {
@@ -227,7 +232,10 @@ mod tests {
         let random = SeededRandom::new(1);
         let ring = KeyRing::parse(OLD).expect("is a ring");
         let sealed = ring.seal(&random, &[b"here"], b"text").expect("seals");
+        let bytes = ring.seal_bytes(&random, &[], b"text").expect("seals");
+        assert!(ring.is_of_first_key(&bytes));
         ring.replace(&format!("# rotated\n{NEW}\n\n{OLD}\n")).expect("is a ring");
+        assert!(!ring.is_of_first_key(&bytes) && ring.open_bytes(&[], &bytes).is_ok());
         assert_eq!(ring.open(&[b"here"], &sealed).as_deref().map(Vec::as_slice), Ok(b"text".as_slice()));
         ring.replace(NEW).expect("is a ring");
         assert_eq!(ring.open(&[b"here"], &sealed), Err(Unopened), "its key has gone");

@@ -23,6 +23,7 @@ mod passthrough;
 mod processes;
 mod refresh;
 mod reload;
+mod sessions_file;
 mod sessions_redis;
 mod support;
 mod tls;

@@ -7,14 +7,14 @@ use std::process::{Child, Command, Output, Stdio};
 use crate::support::plain_tenant;
 use crate::tls::{Certificate, certificate, ending, put};
 
-const GATEWAY: &str = env!("CARGO_BIN_EXE_auth0-gateway");
+pub const GATEWAY: &str = env!("CARGO_BIN_EXE_auth0-gateway");
 const SAMPLES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tenants.d");
 
 fn gateway(arguments: &[&str]) -> Output {
     Command::new(GATEWAY).args(arguments).env_clear().output().unwrap()
 }
 
-fn check(arguments: &[&str], code: i32) -> String {
+pub fn check(arguments: &[&str], code: i32) -> String {
     let output = gateway(arguments);
     let said = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     assert_eq!(output.status.code(), Some(code), "{arguments:?}\n{said}");
@@ -22,7 +22,7 @@ fn check(arguments: &[&str], code: i32) -> String {
 }
 
 /// A process that is ended when the test is.
-struct Running(Child);
+pub struct Running(pub Child);
 
 impl Drop for Running {
     fn drop(&mut self) {
@@ -32,7 +32,7 @@ impl Drop for Running {
 }
 
 impl Running {
-    fn start(arguments: &[&str]) -> Self {
+    pub fn start(arguments: &[&str]) -> Self {
         Self(
             Command::new(GATEWAY)
                 .args(arguments)
@@ -45,7 +45,7 @@ impl Running {
     }
 
     /// Reads what it says up to the line that holds `text`.
-    fn until(&mut self, text: &str) -> (String, BufReader<std::process::ChildStdout>) {
+    pub fn until(&mut self, text: &str) -> (String, BufReader<std::process::ChildStdout>) {
         let mut reader = BufReader::new(self.0.stdout.take().unwrap());
         let mut said = String::new();
         while !said.contains(text) {
@@ -71,7 +71,7 @@ fn curl(arguments: &[&str]) -> String {
 }
 
 /// The address in a line such as `http://127.0.0.1:4711   operations: …`.
-fn address(said: &str, before: &str) -> String {
+pub fn address(said: &str, before: &str) -> String {
     let rest = said.split(before).nth(1).unwrap_or_else(|| panic!("no {before} in {said}"));
     rest.split_whitespace().next().unwrap().to_owned()
 }
@@ -125,23 +125,40 @@ fn schema_is_the_committed_one_and_usage_is_2() {
 fn serve_refuses_what_it_cannot_serve_with_78() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().to_str().unwrap();
-    let said = check(&["serve", "--tenants", path], 78);
+    let said = check(&["serve", "--sessions", "memory:", "--tenants", path], 78);
     assert!(said.contains("there is no tenant file"), "{said}");
-    check(&["serve", "--tenants", "/nonexistent"], 78);
+    check(&["serve", "--sessions", "memory:", "--tenants", "/nonexistent"], 78);
     std::fs::write(folder.path().join("acme.yaml"), "hosts: [").unwrap();
-    assert!(check(&["serve", "--tenants", path], 78).contains("--min-valid"));
+    assert!(check(&["serve", "--sessions", "memory:", "--tenants", path], 78).contains("--min-valid"));
     let good = ["serve", "--tenants", SAMPLES, "--min-valid", "0", "--sessions"];
     assert!(check(&[&good[..], &["redis://127.0.0.1"]].concat(), 78).contains("--session-keys"));
     let said = check(&[&good[..], &["redis-cluster://user:hunter2@127.0.0.1/1"]].concat(), 78);
     assert!(said.contains("--sessions: the database") && !said.contains("hunter2"), "{said}");
-    let said = check(&["serve", "--tenants", "tenants.d", "--min-valid", "0", "--tls-cert", "/nonexistent/a.crt"], 78);
+    let said = check(
+        &[
+            "serve",
+            "--sessions",
+            "memory:",
+            "--tenants",
+            "tenants.d",
+            "--min-valid",
+            "0",
+            "--tls-cert",
+            "/nonexistent/a.crt",
+        ],
+        78,
+    );
     assert!(said.contains("each certificate has its key"), "{said}");
     let pair = ["--tls-cert", "/nonexistent/a.crt", "--tls-key", "/nonexistent/a.key"];
-    let said = check(&[&["serve", "--tenants", "tenants.d", "--min-valid", "0"], &pair[..]].concat(), 78);
+    let said = check(
+        &[&["serve", "--sessions", "memory:", "--tenants", "tenants.d", "--min-valid", "0"], &pair[..]].concat(),
+        78,
+    );
     assert!(said.contains("/nonexistent/a.crt cannot be read"), "{said}");
-    for command in
-        [&["serve", "--tenants", "tenants.d", "--min-valid", "0"][..], &["emulator", "--listen", "127.0.0.1:0"]]
-    {
+    for command in [
+        &["serve", "--sessions", "memory:", "--tenants", "tenants.d", "--min-valid", "0"][..],
+        &["emulator", "--listen", "127.0.0.1:0"],
+    ] {
         bad_pairs_are_refused(command);
     }
     let mut emulator = Command::new(GATEWAY);
@@ -192,7 +209,18 @@ fn hup_keeps_a_certificate_beside_a_broken_pair_and_takes_the_next_good_one() {
     let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
     let (tenants, crt, key) = (path("tenants.d"), path("tls/shop.crt"), path("tls/shop.key"));
     let flags = ["serve", "--listen", "127.0.0.1:0", "--ops-listen", "127.0.0.1:0", "--allow-upstream", "127.0.0.0/8"];
-    let files = ["--shutdown-delay", "0s", "--tenants", &tenants, "--tls-cert", &crt, "--tls-key", &key];
+    let files = [
+        "--sessions",
+        "memory:",
+        "--shutdown-delay",
+        "0s",
+        "--tenants",
+        &tenants,
+        "--tls-cert",
+        &crt,
+        "--tls-key",
+        &key,
+    ];
     let mut serve = Running::start(&[&flags[..], &files].concat());
     let (mut said, mut lines) = serve.until("\"message\":\"serving\"");
     assert!(said.contains("a certificate has expired") && said.contains("2000-01-01T00:00:00Z"), "{said}");
@@ -298,7 +326,7 @@ impl Processes {
             "--tenants",
             folder.path().to_str().unwrap(),
         ];
-        flags.extend(["--allow-upstream", "127.0.0.0/8", "--shutdown-delay", "1s"]);
+        flags.extend(["--allow-upstream", "127.0.0.0/8", "--shutdown-delay", "1s", "--sessions", "memory:"]);
         let mut serve = Running::start(&flags);
         let (said, lines) = serve.until("\"message\":\"serving\"");
         let line: serde_json::Value =

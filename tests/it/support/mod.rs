@@ -22,7 +22,7 @@ use clap::Parser;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-pub use client::{Answer, Request};
+pub use client::{Answer, Client, Request};
 pub use files::{ACME, GLOBEX, INITECH, plain_tenant};
 pub use visitor::Visitor;
 
@@ -43,7 +43,7 @@ pub struct World {
     pub folder: tempfile::TempDir,
     pub log: Lines,
     log_guard: Option<Log>,
-    client: client::Client,
+    client: Client,
     stop: CancellationToken,
     settings: ServeSettings,
     as_dev: bool,
@@ -52,7 +52,7 @@ pub struct World {
 /// A further gateway of a world, with the same files, flags, clock and log.
 pub struct Replica {
     pub gateway: Gateway,
-    client: client::Client,
+    client: Client,
 }
 
 impl Drop for Replica {
@@ -145,7 +145,7 @@ impl World {
         let as_dev = options.as_dev;
         let parts = parts(&clock, &log_guard, as_dev.then(|| emulator.base()));
         let gateway = Gateway::start(&settings, parts).await.unwrap();
-        let client = client::Client::new(gateway.public.unwrap(), gateway.ops.unwrap());
+        let client = Client::new(gateway.public.unwrap(), gateway.ops.unwrap());
         Self { gateway, emulator, clock, folder, log, log_guard: Some(log_guard), client, stop, settings, as_dev }
     }
 
@@ -154,7 +154,7 @@ impl World {
         let log = self.log_guard.as_ref().unwrap();
         let parts = parts(&self.clock, log, self.as_dev.then(|| self.emulator.base()));
         let gateway = Gateway::start(&self.settings, parts).await.unwrap();
-        let client = client::Client::new(gateway.public.unwrap(), gateway.ops.unwrap());
+        let client = Client::new(gateway.public.unwrap(), gateway.ops.unwrap());
         Replica { gateway, client }
     }
 
