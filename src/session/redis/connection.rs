@@ -121,9 +121,15 @@ impl Connection {
         Self { primary, clock, random, slot, failures: AtomicU64::new(0), attempts }
     }
 
-    /// Which connection is in use, or was the last: another number, another connection.
-    pub(super) fn number(&self) -> u64 {
-        self.slot.0.lock().unwrap_or_else(PoisonError::into_inner).number
+    /// Opens a connection if there is none; its number.
+    pub(super) async fn open_number(&self) -> Result<u64, StoreError> {
+        let connected = self.connected().await;
+        connected.map(|(number, _)| number).map_err(|error| StoreError::Unavailable(error.into()))
+    }
+
+    /// Whether that connection is still the one in use.
+    pub(super) fn is_in_use(&self, number: u64) -> bool {
+        self.slot.get().is_some_and(|(current, _)| current == number)
     }
 
     /// Sends a command; sends `instead` from then on where the server does not know the script that it names.

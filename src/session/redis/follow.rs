@@ -14,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::connection::{OPEN_DEADLINE, pause};
 use super::{RedisStore, keys};
+use crate::session::StoreError;
 
 /// How often the server is asked whether it still speaks, and what it may take to answer: with both a logout
 /// at another replica holds here within a second, whatever broke (contract §4).
@@ -23,13 +24,15 @@ const PING_DEADLINE: Duration = Duration::from_millis(300);
 /// Why nothing is heard any more.
 #[derive(Debug, thiserror::Error)]
 enum Deaf {
+    #[error("no connection for commands")]
+    Unreachable(#[source] StoreError),
     #[error("no subscription to Redis")]
     Refused(#[source] RedisError),
     #[error("no answer from Redis in time")]
     TooSlow,
     #[error("the subscribed connection ended")]
     Ended,
-    #[error("the connection for commands is another one now: the primary may be too")]
+    #[error("the connection for commands has ended: the primary may be another one")]
     Moved,
 }
 
@@ -60,10 +63,11 @@ impl RedisStore {
     }
 
     async fn listen(&self, turn: usize) -> Result<Infallible, Deaf> {
+        // Before the subscription: what leads to another primary then is seen as another connection.
+        let beside = self.connection.open_number().await.map_err(Deaf::Unreachable)?;
         let (sender, pushes) = unbounded_channel();
         let opened = tokio::time::timeout(OPEN_DEADLINE, self.subscribe(turn, sender)).await;
         let connection = opened.map_err(|_| Deaf::TooSlow)?.map_err(Deaf::Refused)?;
-        let beside = self.connection.number();
         self.cache.begin();
         tokio::select! {
             deaf = self.hear(pushes) => Err(deaf),
@@ -97,7 +101,7 @@ impl RedisStore {
     async fn stay(&self, mut connection: MultiplexedConnection, beside: u64) -> Deaf {
         loop {
             tokio::time::sleep(PING_EVERY).await;
-            if self.connection.number() != beside {
+            if !self.connection.is_in_use(beside) {
                 return Deaf::Moved;
             }
             match tokio::time::timeout(PING_DEADLINE, cmd("PING").exec_async(&mut connection)).await {
