@@ -132,6 +132,11 @@ impl Connection {
         self.slot.get().is_some_and(|(current, _)| current == number)
     }
 
+    /// Leaves that connection to be opened anew by whoever needs one.
+    pub(super) fn give_up(&self, number: u64) {
+        self.slot.drop_connection(number);
+    }
+
     /// Sends a command; sends `instead` from then on where the server does not know the script that it names.
     pub(super) async fn ask<T: FromRedisValue>(
         &self,
@@ -246,32 +251,34 @@ fn ends_the_connection(error: &CommandError, wire: &Wire) -> bool {
     let Some(kind) = kind(error) else { return matches!(wire, Wire::Single(_)) };
     match wire {
         Wire::Cluster(_) => kind == ErrorKind::ClusterConnectionNotFound,
-        Wire::Single(_) => matches!(
-            kind,
-            ErrorKind::Io
-                | ErrorKind::Parse
-                | ErrorKind::AuthenticationFailed
-                | ErrorKind::Server(
-                    ServerErrorKind::ReadOnly | ServerErrorKind::MasterDown | ServerErrorKind::BusyLoading
-                )
-        ),
+        Wire::Single(_) => {
+            matches!(kind, ErrorKind::Io | ErrorKind::Parse | ErrorKind::AuthenticationFailed) || is_no_primary(kind)
+        }
     }
+}
+
+/// Whether the server said that it cannot serve as the primary, at least now. Then it did nothing.
+pub(super) fn is_no_primary(kind: ErrorKind) -> bool {
+    matches!(
+        kind,
+        ErrorKind::Server(ServerErrorKind::ReadOnly | ServerErrorKind::MasterDown | ServerErrorKind::BusyLoading)
+    )
 }
 
 /// Whether the server itself said that it did nothing.
 fn was_not_done(error: &CommandError) -> bool {
-    matches!(
-        kind(error),
-        Some(ErrorKind::Server(
-            ServerErrorKind::ReadOnly
-                | ServerErrorKind::MasterDown
-                | ServerErrorKind::BusyLoading
-                | ServerErrorKind::Moved
-                | ServerErrorKind::Ask
-                | ServerErrorKind::TryAgain
-                | ServerErrorKind::ClusterDown
-        ))
-    )
+    let sent_on = |kind| {
+        matches!(
+            kind,
+            ErrorKind::Server(
+                ServerErrorKind::Moved
+                    | ServerErrorKind::Ask
+                    | ServerErrorKind::TryAgain
+                    | ServerErrorKind::ClusterDown
+            )
+        )
+    };
+    kind(error).is_some_and(|kind| is_no_primary(kind) || sent_on(kind))
 }
 
 fn is_unknown_script(error: &CommandError) -> bool {

@@ -1,32 +1,32 @@
 //! Hears of sessions that other replicas changed, so that this one forgets its copies.
 //!
 //! Owns one subscribed connection of its own. Whatever makes it deaf empties the cache: its end is told at
-//! once; a server that is frozen, or a network that swallows, is found by a PING.
+//! once; a server that is frozen, or a network that swallows, is found by asking whether it is still the primary.
 
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
 use redis::aio::MultiplexedConnection;
-use redis::{Msg, PushInfo, PushKind, RedisError, cmd};
+use redis::{Msg, PushInfo, PushKind, RedisError};
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tokio_util::sync::CancellationToken;
 
-use super::connection::{OPEN_DEADLINE, pause};
+use super::connection::{OPEN_DEADLINE, is_no_primary, pause};
 use super::{RedisStore, keys};
 use crate::session::StoreError;
 
-/// How often the server is asked whether it still speaks, and what it may take to answer: with both a logout
+/// How often the server is asked whether it is still the primary, and what it may take to answer: with both a logout
 /// at another replica holds here within a second, whatever broke (contract §4).
-const PING_EVERY: Duration = Duration::from_millis(250);
-const PING_DEADLINE: Duration = Duration::from_millis(300);
+const ASK_EVERY: Duration = Duration::from_millis(250);
+const ASK_DEADLINE: Duration = Duration::from_millis(300);
 
 /// Why nothing is heard any more.
 #[derive(Debug, thiserror::Error)]
 enum Deaf {
     #[error("no connection for commands")]
     Unreachable(#[source] StoreError),
-    #[error("no subscription to Redis")]
+    #[error("Redis refused or broke off the subscription")]
     Refused(#[source] RedisError),
     #[error("no answer from Redis in time")]
     TooSlow,
@@ -65,6 +65,17 @@ impl RedisStore {
     async fn listen(&self, turn: usize) -> Result<Infallible, Deaf> {
         // Before the subscription: what leads to another primary then is seen as another connection.
         let beside = self.connection.open_number().await.map_err(Deaf::Unreachable)?;
+        let heard = self.listen_beside(beside, turn).await;
+        if let Err(Deaf::Refused(error)) = &heard
+            && is_no_primary(error.kind())
+        {
+            // The same server answers reads still, with what was true a while ago.
+            self.connection.give_up(beside);
+        }
+        heard
+    }
+
+    async fn listen_beside(&self, beside: u64, turn: usize) -> Result<Infallible, Deaf> {
         let (sender, pushes) = unbounded_channel();
         let opened = tokio::time::timeout(OPEN_DEADLINE, self.subscribe(turn, sender)).await;
         let connection = opened.map_err(|_| Deaf::TooSlow)?.map_err(Deaf::Refused)?;
@@ -100,11 +111,11 @@ impl RedisStore {
 
     async fn stay(&self, mut connection: MultiplexedConnection, beside: u64) -> Deaf {
         loop {
-            tokio::time::sleep(PING_EVERY).await;
+            tokio::time::sleep(ASK_EVERY).await;
             if !self.connection.is_in_use(beside) {
                 return Deaf::Moved;
             }
-            match tokio::time::timeout(PING_DEADLINE, cmd("PING").exec_async(&mut connection)).await {
+            match tokio::time::timeout(ASK_DEADLINE, self.primary.confirm(&mut connection)).await {
                 Ok(Ok(())) => {}
                 Ok(Err(error)) => return Deaf::Refused(error),
                 Err(_) => return Deaf::TooSlow,

@@ -10,7 +10,7 @@ use redis::cluster::ClusterClient;
 use redis::cluster_async::ClusterConnection;
 use redis::{
     AsyncConnectionConfig, Client, Cmd, ConnectionAddr, ErrorKind, Pipeline, PushInfo, RedisError, RedisFuture,
-    TlsCertificates, Value, cmd,
+    ServerErrorKind, TlsCertificates, Value, cmd,
 };
 
 use super::address::{Address, Servers};
@@ -119,7 +119,24 @@ impl Primary {
         };
         // Deadlines are the callers' own, around everything.
         let config = AsyncConnectionConfig::new().set_connection_timeout(None).set_response_timeout(None);
-        client.get_multiplexed_async_connection_with_config(&config.set_push_sender(pushed)).await
+        let config = config.set_push_sender(pushed);
+        let mut connection = client.get_multiplexed_async_connection_with_config(&config).await?;
+        self.confirm(&mut connection).await?;
+        Ok(connection)
+    }
+
+    /// Fails where the server does not answer, or says that it is a replica: it would refuse to write, and what
+    /// is read of it may be old. Of a Cluster any node will do.
+    pub(super) async fn confirm(&self, connection: &mut MultiplexedConnection) -> Result<(), RedisError> {
+        if self.address.is_cluster() {
+            return cmd("PING").exec_async(connection).await;
+        }
+        // Not by the crate's `Role`: it cannot read the -1 of a replica that has lost its primary.
+        let role: Vec<Value> = cmd("ROLE").query_async(connection).await?;
+        if matches!(role.first(), Some(Value::BulkString(role)) if role == b"master") {
+            return Ok(());
+        }
+        Err((ErrorKind::Server(ServerErrorKind::ReadOnly), "the server is a replica").into())
     }
 }
 

@@ -122,6 +122,11 @@ async fn a_server_that_became_a_replica_is_left_and_asked_for_anew() {
         server.cli(&["REPLICAOF", "NO", "ONE"]);
         assert!(store.touch(&id, idle_until).await.unwrap());
     }
+    // Nor is anything read of it, though it would answer.
+    server.cli(&["CONFIG", "SET", "replica-serve-stale-data", "yes"]);
+    assert!(store.count().await.is_ok());
+    server.cli(&["REPLICAOF", "127.0.0.1", "1"]);
+    eventually("a replica that is not believed", || async { is_out_of_reach(&store).await }).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -146,6 +151,25 @@ async fn a_failover_and_then_the_loss_of_the_primary_are_survived() {
     writer.goes_on().await;
     writer.end().await;
     assert!(store.read(&id).await.unwrap().is_some());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn slots_that_move_to_another_node_are_followed() {
+    let cluster = Cluster::start().await;
+    let (stores, clock) = (Stores::at(cluster.url()), Arc::new(ManualClock::default()));
+    let store = stores.open(clock.clone(), "a:");
+    let mut ids = Vec::new();
+    for number in 0..32 {
+        let id = fresh();
+        store.open(&id, conformance::sample(clock.now(), &format!("auth0|{number}")), 1).await.unwrap();
+        ids.push(id);
+    }
+    cluster.move_all_slots(0, 1);
+    for id in &ids {
+        assert!(store.touch(id, clock.now() + Duration::from_secs(2000)).await.unwrap());
+        assert!(store.end(id).await.unwrap().is_some());
+    }
+    assert_eq!(store.count().await.unwrap(), 0);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

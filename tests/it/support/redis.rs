@@ -183,6 +183,12 @@ impl Sentinels {
     }
 }
 
+/// What `redis-cli --cluster` does.
+fn manage(arguments: &[&str]) {
+    let done = Command::new("redis-cli").arg("--cluster").args(arguments).arg("--cluster-yes").output().unwrap();
+    assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stdout));
+}
+
 /// Three primaries that share the slots.
 pub struct Cluster {
     pub nodes: Vec<Server>,
@@ -205,19 +211,23 @@ impl Cluster {
             );
         }
         let addresses: Vec<String> = nodes.iter().map(|node| format!("127.0.0.1:{}", node.port)).collect();
-        let made = Command::new("redis-cli")
-            .args(["--cluster", "create"])
-            .args(&addresses)
-            .args(["--cluster-replicas", "0", "--cluster-yes"])
-            .output()
-            .unwrap();
-        assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stdout));
+        let addresses: Vec<&str> = addresses.iter().map(String::as_str).collect();
+        manage(&[&["create"], &addresses[..], &["--cluster-replicas", "0"]].concat());
         let cluster = Self { nodes };
         eventually("a Cluster that serves", || async {
             cluster.nodes.iter().all(|node| node.cli(&["CLUSTER", "INFO"]).contains("cluster_state:ok"))
         })
         .await;
         cluster
+    }
+
+    /// Gives every slot of a node, with what is in it, to another one.
+    pub fn move_all_slots(&self, from: usize, to: usize) {
+        let name = |node: usize| self.nodes[node].cli(&["CLUSTER", "MYID"]).trim().to_owned();
+        let (from_name, to_name) = (name(from), name(to));
+        let entry = format!("127.0.0.1:{}", self.nodes[from].port);
+        let arguments = ["reshard", &entry, "--cluster-from", &from_name, "--cluster-to", &to_name];
+        manage(&[&arguments[..], &["--cluster-slots", "5461", "--cluster-pipeline", "1000"]].concat());
     }
 
     pub fn url(&self) -> String {

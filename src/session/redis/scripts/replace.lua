@@ -13,5 +13,7 @@ if redis.call('HGET', session(name), 'v') ~= ARGV[3] then
 end
 drop(name)
 put(ARGV[10], ARGV[4], ARGV[5], ARGV[6], max(idle, ARGV[7]), ARGV[8], order, ARGV[9])
-tell(ARGV[10])
+if ARGV[10] ~= name then
+  tell(ARGV[10])
+end
 return 'done'
