@@ -22,7 +22,7 @@ pub(super) fn open(
     shutdown: &Shutdown,
     (clock, random, _): Ambient<'_>,
 ) -> Result<Arc<dyn SessionStore>, StartError> {
-    use crate::session::redis::{Address, RedisParts, RedisStore};
+    use crate::session::redis::{Address, Deadlines, RedisParts, RedisStore};
 
     let address = Address::parse(settings.sessions_url())
         .map_err(|error| StartError::Configuration(format!("--sessions: {error}")))?;
@@ -31,7 +31,8 @@ pub(super) fn open(
             "--sessions in Redis needs --session-keys: every replica opens and finds what another one wrote".to_owned(),
         ));
     }
-    let parts = RedisParts { clock: Arc::clone(clock), random: Arc::clone(random), ring: Arc::clone(&keys.ring) };
+    let (clock, random, ring) = (Arc::clone(clock), Arc::clone(random), Arc::clone(&keys.ring));
+    let parts = RedisParts { clock, random, ring, deadlines: Deadlines::default() };
     let store = RedisStore::new(address, settings.ca_file.as_deref(), parts);
     let store = Arc::new(store.map_err(|error| StartError::Configuration(format!("--ca-file: {error}")))?);
     shutdown.tracker().spawn(Arc::clone(&store).follow(shutdown.closing().clone()));

@@ -37,6 +37,7 @@ use primary::Primary;
 use scripts::{Call, Scripts};
 
 pub use address::{Address, AddressError};
+pub use connection::Deadlines;
 
 /// How much longer than the store's own times Redis keeps what it will sweep: replicas' clocks may differ, and
 /// only they say when something is over. `scripts/sessions.lua` has the same.
@@ -51,6 +52,8 @@ pub struct RedisParts {
     pub random: Arc<dyn Random>,
     /// The keys that every replica has.
     pub ring: Arc<KeyRing>,
+    /// How long a caller waits.
+    pub deadlines: Deadlines,
 }
 
 /// Keeps everything in Redis, and for seconds in this process what it has read.
@@ -69,7 +72,7 @@ impl RedisStore {
     pub fn new(address: Address, ca_file: Option<&Path>, parts: RedisParts) -> std::io::Result<Self> {
         let keys = Keys::new(address.prefix.clone(), address.is_cluster());
         let primary = Primary::new(address, ca_file)?;
-        let connection = Connection::new(primary.clone(), Arc::clone(&parts.clock), Arc::clone(&parts.random));
+        let connection = Connection::new(primary.clone(), &parts);
         let cache = Cache::new(Arc::clone(&parts.clock));
         Ok(Self { parts, keys, scripts: Scripts::new(), primary, connection, cache })
     }

@@ -10,18 +10,28 @@ use std::time::{Duration, Instant};
 
 use redis::{Cmd, ErrorKind, FromRedisValue, PushInfo, PushKind, RedisError, ServerErrorKind};
 
+use super::RedisParts;
 use super::primary::{Primary, Wire};
 use crate::base::clock::Clock;
 use crate::base::random::Random;
 use crate::session::StoreError;
 
-/// What one command may take. A healthy server answers in well under a millisecond; a request behind which a
-/// user waits has no more to give to one that is not.
-pub(super) const COMMAND_DEADLINE: Duration = Duration::from_millis(300);
+/// How long anybody waits for Redis.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Deadlines {
+    /// What one command may take. A healthy server answers in well under a millisecond; a request behind which a
+    /// user waits has no more to give to one that is not.
+    pub command: Duration,
+    /// What finding the primary and opening a connection may take, TLS and login included. A frozen server
+    /// accepts connections and answers nothing.
+    pub open: Duration,
+}
 
-/// What finding the primary and opening a connection may take, TLS and login included. A frozen server accepts
-/// connections and answers nothing.
-pub(super) const OPEN_DEADLINE: Duration = Duration::from_secs(1);
+impl Default for Deadlines {
+    fn default() -> Self {
+        Self { command: Duration::from_millis(300), open: Duration::from_secs(1) }
+    }
+}
 
 /// After a failure nobody tries before this has passed and up to four times it more: replicas that lost one server
 /// must not all come back to it in the same instant.
@@ -44,8 +54,8 @@ pub(super) enum Repeat {
 enum OpenError {
     #[error("no connection to Redis")]
     Refused(#[source] RedisError),
-    #[error("no connection to Redis within {OPEN_DEADLINE:?}")]
-    TooSlow,
+    #[error("no connection to Redis within {0:?}")]
+    TooSlow(Duration),
 }
 
 /// Why a command came to nothing.
@@ -53,8 +63,8 @@ enum OpenError {
 enum CommandError {
     #[error("Redis refused or broke off")]
     Failed(#[source] RedisError),
-    #[error("no answer from Redis within {COMMAND_DEADLINE:?}")]
-    TooSlow,
+    #[error("no answer from Redis within {0:?}")]
+    TooSlow(Duration),
 }
 
 /// The connection in use.
@@ -102,6 +112,7 @@ pub(super) struct Connection {
     primary: Primary,
     clock: Arc<dyn Clock>,
     random: Arc<dyn Random>,
+    deadlines: Deadlines,
     slot: Slot,
     /// How often opening one has failed.
     failures: AtomicU64,
@@ -116,9 +127,16 @@ impl fmt::Debug for Connection {
 
 impl Connection {
     /// Opens nothing yet: the first command does.
-    pub(super) fn new(primary: Primary, clock: Arc<dyn Clock>, random: Arc<dyn Random>) -> Self {
-        let (slot, attempts) = (Slot::default(), tokio::sync::Mutex::default());
-        Self { primary, clock, random, slot, failures: AtomicU64::new(0), attempts }
+    pub(super) fn new(primary: Primary, parts: &RedisParts) -> Self {
+        Self {
+            primary,
+            clock: Arc::clone(&parts.clock),
+            random: Arc::clone(&parts.random),
+            deadlines: parts.deadlines,
+            slot: Slot::default(),
+            failures: AtomicU64::new(0),
+            attempts: tokio::sync::Mutex::default(),
+        }
     }
 
     /// Opens a connection if there is none; its number.
@@ -149,7 +167,7 @@ impl Connection {
         loop {
             let (number, wire) = self.connected().await.map_err(|error| StoreError::Unavailable(error.into()))?;
             sendings += 1;
-            let error = match send(whole.as_ref().unwrap_or(command), wire.clone()).await {
+            let error = match self.send(whole.as_ref().unwrap_or(command), wire.clone()).await {
                 Ok(answer) => return Ok(answer),
                 Err(error) => error,
             };
@@ -217,8 +235,15 @@ impl Connection {
             }
             Ok(())
         };
-        let opened = tokio::time::timeout(OPEN_DEADLINE, self.primary.connect(pushed)).await;
-        opened.map_err(|_| OpenError::TooSlow)?.map_err(OpenError::Refused)
+        let deadlines = self.deadlines;
+        let opened = tokio::time::timeout(deadlines.open, self.primary.connect(deadlines, pushed)).await;
+        opened.map_err(|_| OpenError::TooSlow(deadlines.open))?.map_err(OpenError::Refused)
+    }
+
+    async fn send<T: FromRedisValue>(&self, command: &Cmd, mut wire: Wire) -> Result<T, CommandError> {
+        let deadline = self.deadlines.command;
+        let answer = tokio::time::timeout(deadline, command.query_async(&mut wire)).await;
+        answer.map_err(|_| CommandError::TooSlow(deadline))?.map_err(CommandError::Failed)
     }
 
     fn pause(&self) -> Duration {
@@ -233,15 +258,10 @@ pub(super) fn pause(random: &dyn Random) -> Duration {
     PAUSE + PAUSE * 4 * u32::from(byte[0]) / 255
 }
 
-async fn send<T: FromRedisValue>(command: &Cmd, mut wire: Wire) -> Result<T, CommandError> {
-    let answer = tokio::time::timeout(COMMAND_DEADLINE, command.query_async(&mut wire)).await;
-    answer.map_err(|_| CommandError::TooSlow)?.map_err(CommandError::Failed)
-}
-
 fn kind(error: &CommandError) -> Option<ErrorKind> {
     match error {
         CommandError::Failed(error) => Some(error.kind()),
-        CommandError::TooSlow => None,
+        CommandError::TooSlow(_) => None,
     }
 }
 

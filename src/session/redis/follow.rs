@@ -12,7 +12,7 @@ use redis::{Msg, PushInfo, PushKind, RedisError};
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tokio_util::sync::CancellationToken;
 
-use super::connection::{OPEN_DEADLINE, is_no_primary, pause};
+use super::connection::{is_no_primary, pause};
 use super::{RedisStore, keys};
 use crate::session::StoreError;
 
@@ -77,7 +77,7 @@ impl RedisStore {
 
     async fn listen_beside(&self, beside: u64, turn: usize) -> Result<Infallible, Deaf> {
         let (sender, pushes) = unbounded_channel();
-        let opened = tokio::time::timeout(OPEN_DEADLINE, self.subscribe(turn, sender)).await;
+        let opened = tokio::time::timeout(self.parts.deadlines.open, self.subscribe(turn, sender)).await;
         let connection = opened.map_err(|_| Deaf::TooSlow)?.map_err(Deaf::Refused)?;
         self.cache.begin();
         tokio::select! {

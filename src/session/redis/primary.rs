@@ -14,6 +14,7 @@ use redis::{
 };
 
 use super::address::{Address, Servers};
+use super::connection::Deadlines;
 
 /// What one Sentinel may take to answer: a dead one must not use up the time of the next.
 const SENTINEL_DEADLINE: Duration = Duration::from_millis(250);
@@ -76,6 +77,7 @@ impl Primary {
     /// A connection for commands. `pushed` hears when it ends, where there is one connection that can.
     pub(super) async fn connect(
         &self,
+        deadlines: Deadlines,
         pushed: impl Fn(PushInfo) -> Result<(), ()> + Send + Sync + 'static,
     ) -> Result<Wire, RedisError> {
         let Servers::Cluster(nodes) = &self.address.servers else {
@@ -88,8 +90,8 @@ impl Primary {
             .retries(0)
             .min_retry_wait(CLUSTER_WAITS.0)
             .max_retry_wait(CLUSTER_WAITS.1)
-            .connection_timeout(super::connection::OPEN_DEADLINE)
-            .response_timeout(super::connection::COMMAND_DEADLINE)
+            .connection_timeout(deadlines.open)
+            .response_timeout(deadlines.command)
             .use_protocol(self.address.login.protocol())
             .build()?;
         Ok(Wire::Cluster(cluster.get_async_connection().await?))

@@ -65,7 +65,7 @@ fn reads<'a>(servers: impl IntoIterator<Item = &'a Server>) -> u64 {
 #[tokio::test]
 async fn a_second_read_asks_nobody_and_an_end_elsewhere_is_heard_of() {
     let servers = [Server::start(&[]).await];
-    let stores = Stores::at(servers[0].url());
+    let stores = Stores::patient(servers[0].url());
     let pair = Pair::on(&stores).await;
     pair.copied(&servers).await;
     assert!(pair.here.end(&pair.id).await.unwrap().is_some());
@@ -75,7 +75,7 @@ async fn a_second_read_asks_nobody_and_an_end_elsewhere_is_heard_of() {
 #[tokio::test]
 async fn an_end_of_all_and_a_place_made_for_another_session_are_heard_of_too() {
     let servers = [Server::start(&[]).await];
-    let stores = Stores::at(servers[0].url());
+    let stores = Stores::patient(servers[0].url());
     let pair = Pair::on(&stores).await;
     pair.copied(&servers).await;
     let session = conformance::sample(pair.there.read(&pair.id).await.unwrap().unwrap().session.opened, "auth0|1");
@@ -91,7 +91,7 @@ async fn an_end_of_all_and_a_place_made_for_another_session_are_heard_of_too() {
 #[tokio::test]
 async fn what_a_replica_changes_it_reads_back_itself() {
     let server = Server::start(&[]).await;
-    let stores = Stores::at(server.url());
+    let stores = Stores::patient(server.url());
     let pair = Pair::on(&stores).await;
     let servers = [server];
     pair.copied(&servers).await;
@@ -109,7 +109,7 @@ async fn what_a_replica_changes_it_reads_back_itself() {
 #[tokio::test]
 async fn a_replica_whose_channel_is_cut_believes_nothing_from_before() {
     let servers = [Server::start(&[]).await];
-    let stores = Stores::at(servers[0].url());
+    let stores = Stores::patient(servers[0].url());
     let pair = Pair::on(&stores).await;
     pair.copied(&servers).await;
     // Nobody can come back: the channel stays cut.
@@ -130,7 +130,7 @@ async fn a_replica_whose_channel_is_cut_believes_nothing_from_before() {
 #[tokio::test]
 async fn a_change_that_nobody_tells_of_is_found_after_five_seconds() {
     let servers = [Server::start(&[]).await];
-    let stores = Stores::at(servers[0].url());
+    let stores = Stores::patient(servers[0].url());
     let pair = Pair::on(&stores).await;
     pair.copied(&servers).await;
     servers[0].cli(&["FLUSHALL"]);
@@ -141,7 +141,7 @@ async fn a_change_that_nobody_tells_of_is_found_after_five_seconds() {
 #[tokio::test]
 async fn an_end_is_heard_of_across_the_nodes_of_a_cluster() {
     let cluster = Cluster::start().await;
-    let stores = Stores::at(cluster.url());
+    let stores = Stores::patient(cluster.url());
     for _ in 0..3 {
         let pair = Pair::on(&stores).await;
         pair.copied(&cluster.nodes).await;

@@ -73,7 +73,7 @@ impl Writer {
 #[tokio::test]
 async fn a_server_that_goes_away_is_found_again_and_knows_no_script() {
     let mut server = Server::start(&[]).await;
-    let (stores, clock) = (Stores::at(server.url()), Arc::new(ManualClock::default()));
+    let (stores, clock) = (Stores::impatient(server.url()), Arc::new(ManualClock::default()));
     let store = stores.open(clock.clone(), "a:");
     opened(&store, &*clock).await;
     server.kill();
@@ -87,7 +87,7 @@ async fn a_server_that_goes_away_is_found_again_and_knows_no_script() {
 #[tokio::test]
 async fn a_frozen_server_is_an_error_and_no_wait_without_end() {
     let server = Server::start(&[]).await;
-    let (stores, clock) = (Stores::at(server.url()), Arc::new(Still::default()));
+    let (stores, clock) = (Stores::impatient(server.url()), Arc::new(Still::default()));
     let store = stores.open(clock.clone(), "a:");
     let id = opened(&store, &*clock).await;
     copied(&store, &id, &[&server]).await;
@@ -103,7 +103,7 @@ async fn a_frozen_server_is_an_error_and_no_wait_without_end() {
 #[tokio::test]
 async fn a_server_that_became_a_replica_is_left_and_asked_for_anew() {
     let server = Server::start(&[]).await;
-    let (stores, clock) = (Stores::at(server.url()), Arc::new(ManualClock::default()));
+    let (stores, clock) = (Stores::impatient(server.url()), Arc::new(ManualClock::default()));
     let store = stores.open(clock.clone(), "a:");
     let id = opened(&store, &*clock).await;
     let connections = || {
@@ -132,7 +132,7 @@ async fn a_server_that_became_a_replica_is_left_and_asked_for_anew() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_failover_and_then_the_loss_of_the_primary_are_survived() {
     let mut trio = Sentinels::start().await;
-    let (stores, clock) = (Stores::at(trio.url()), Arc::new(ManualClock::default()));
+    let (stores, clock) = (Stores::impatient(trio.url()), Arc::new(ManualClock::default()));
     let store = stores.open(clock.clone(), "a:");
     let id = opened(&store, &*clock).await;
     let first = trio.primary();
@@ -156,7 +156,7 @@ async fn a_failover_and_then_the_loss_of_the_primary_are_survived() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn slots_that_move_to_another_node_are_followed() {
     let cluster = Cluster::start().await;
-    let (stores, clock) = (Stores::at(cluster.url()), Arc::new(ManualClock::default()));
+    let (stores, clock) = (Stores::impatient(cluster.url()), Arc::new(ManualClock::default()));
     let store = stores.open(clock.clone(), "a:");
     let mut ids = Vec::new();
     for number in 0..32 {
@@ -175,7 +175,7 @@ async fn slots_that_move_to_another_node_are_followed() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_node_that_is_lost_takes_along_its_own_partitions_alone() {
     let mut cluster = Cluster::start().await;
-    let (stores, clock) = (Stores::at(cluster.url()), Arc::new(ManualClock::default()));
+    let (stores, clock) = (Stores::impatient(cluster.url()), Arc::new(ManualClock::default()));
     let store = stores.open(clock.clone(), "a:");
     let mut ids = Vec::new();
     for number in 0..32 {

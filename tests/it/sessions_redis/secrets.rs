@@ -6,7 +6,7 @@ use auth0_gateway::base::clock::ManualClock;
 use auth0_gateway::base::digest::Digest;
 use auth0_gateway::base::random::SystemRandom;
 use auth0_gateway::base::secret::Secret;
-use auth0_gateway::session::redis::{Address, RedisParts, RedisStore};
+use auth0_gateway::session::redis::{Address, Deadlines, RedisParts, RedisStore};
 use auth0_gateway::session::ring::KeyRing;
 use auth0_gateway::session::{Replaced, Session, SessionStore, Whose, conformance};
 use base64::Engine;
@@ -20,7 +20,7 @@ const NEWER: &str = "AgICAgICAgICAgICAgICAgICAgICAgICAgICAgICAgI=";
 
 /// A ring whose first key is new finds, counts, changes and ends what the one before wrote.
 async fn keys_may_change(url: String) {
-    let (stores, clock) = (Stores::at(url), Arc::new(ManualClock::default()));
+    let (stores, clock) = (Stores::patient(url), Arc::new(ManualClock::default()));
     let ring = Arc::new(KeyRing::parse(KEYS).unwrap());
     let store = stores.open_with(clock.clone(), "a:", Arc::clone(&ring));
     let ids = [opened(&store, &*clock).await, opened(&store, &*clock).await, opened(&store, &*clock).await];
@@ -57,7 +57,7 @@ async fn keys_may_change_in_a_cluster() {
 #[tokio::test]
 async fn a_dump_tells_no_token_user_or_session_id() {
     let server = Server::start(&["--rdbcompression", "no"]).await;
-    let (stores, clock) = (Stores::at(server.url()), Arc::new(ManualClock::default()));
+    let (stores, clock) = (Stores::patient(server.url()), Arc::new(ManualClock::default()));
     let store = stores.open(clock.clone(), "a:");
     let id = opened(&store, &*clock).await;
     let session = store.read(&id).await.unwrap().unwrap().session;
@@ -93,7 +93,12 @@ async fn tls_is_spoken_with_the_authorities_of_the_file_and_a_login() {
     server.cli(&["ACL", "SETUSER", "gateway", "on", ">s3cret", "~*", "&*", "+@all"]);
     let store = |login: &str, authorities: &str| {
         let ring = Arc::new(KeyRing::parse(KEYS).unwrap());
-        let parts = RedisParts { clock: Arc::new(ManualClock::default()), random: Arc::new(SystemRandom), ring };
+        let parts = RedisParts {
+            clock: Arc::new(ManualClock::default()),
+            random: Arc::new(SystemRandom),
+            ring,
+            deadlines: Deadlines::default(),
+        };
         let url = format!("rediss://{login}@localhost:{}", server.tls_port());
         RedisStore::new(Address::parse(&url).unwrap(), Some(authorities.as_ref()), parts).unwrap()
     };
