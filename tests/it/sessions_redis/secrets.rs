@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use auth0_gateway::base::clock::ManualClock;
+use auth0_gateway::base::clock::{Clock, ManualClock};
 use auth0_gateway::base::digest::Digest;
 use auth0_gateway::base::random::SystemRandom;
 use auth0_gateway::base::secret::Secret;
@@ -24,21 +24,22 @@ async fn keys_may_change(url: String) {
     let ring = Arc::new(KeyRing::parse(KEYS).unwrap());
     let store = stores.open_with(clock.clone(), "a:", Arc::clone(&ring));
     let ids = [opened(&store, &*clock).await, opened(&store, &*clock).await, opened(&store, &*clock).await];
+    let (another, newest) = (fresh(), fresh());
+    store.open(&another, conformance::sample(clock.now(), "auth0|2"), 1).await.unwrap();
     ring.replace(&format!("{NEWER}\n{KEYS}")).unwrap();
-    let newest = fresh();
-    let session = conformance::sample(auth0_gateway::base::clock::Clock::now(&*clock), "auth0|1");
+    let session = conformance::sample(clock.now(), "auth0|1");
     store.open(&newest, session.clone(), 3).await.unwrap();
     assert!(store.read(&ids[0]).await.unwrap().is_none(), "per_user did not count what an older key had named");
     let read = store.read(&ids[1]).await.unwrap().unwrap();
     let changed = Session { access_token: Secret::new("another"), ..read.session };
     assert_eq!(store.replace(&ids[1], read.version, changed.clone()).await.unwrap(), Replaced::Done(2));
-    assert_eq!(store.active_subjects(&session.tenant, None, 10).await.unwrap(), [Box::from("auth0|1")]);
+    assert_eq!(store.active_subjects(&session.tenant, None, 10).await.unwrap(), ["auth0|1", "auth0|2"].map(Box::from));
     ring.replace(NEWER).unwrap();
     assert_eq!(store.read(&ids[1]).await.unwrap().unwrap().session, changed, "it was not moved to the new key");
     ring.replace(&format!("{NEWER}\n{KEYS}")).unwrap();
-    assert!(store.end(&ids[2]).await.unwrap().is_some());
+    assert!(store.end(&another).await.unwrap().is_some());
     let whose = Whose::User { issuer: session.issuer, subject: session.subject, opened_before: None };
-    assert_eq!(store.end_all(&whose).await.unwrap(), 2);
+    assert_eq!(store.end_all(&whose).await.unwrap(), 3, "what an older key named was not found");
     assert_eq!(store.count().await.unwrap(), 0);
 }
 
