@@ -61,7 +61,8 @@ pub(super) async fn answer(tenant: &Arc<TenantState>, control: &str, arrival: &A
 fn calls(handle: &TenantHandle) -> Value {
     let counts: Map<String, Value> =
         EndpointName::ALL.iter().map(|endpoint| (endpoint.name().to_owned(), json!(handle.calls(*endpoint)))).collect();
-    json!({ "calls": counts, "refresh_violations": handle.refresh_violations() })
+    let refreshes = handle.grant_calls("refresh_token");
+    json!({ "calls": counts, "refreshes": refreshes, "refresh_violations": handle.refresh_violations() })
 }
 
 impl From<FaultBody> for Fault {

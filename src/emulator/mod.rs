@@ -51,7 +51,10 @@ pub use handle::TenantHandle;
 pub use limits::RateLimit;
 pub use mint::{MintKey, MintSignature, MintSpec};
 pub use refresh_tokens::{RefreshEvent, RefreshOutcome};
-pub use world::{RotationMode, World, WorldTenant, WorldUrl, sample_secret};
+pub use world::{
+    ActionClaim, ClaimValue, RotationMode, Strangers, World, WorldClient, WorldTenant, WorldUrl, WorldUser,
+    sample_secret,
+};
 
 use crate::base::clock::Clock;
 use crate::base::random::Random;
@@ -151,10 +154,10 @@ impl Tenants {
             return Arc::clone(state);
         }
         let described = self.world.lock().unwrap_or_else(PoisonError::into_inner).remove(name);
-        // A bench makes a thousand tenants that nobody described: those share a few key pairs.
+        // A bench makes a thousand tenants that welcome everybody: those share a few key pairs.
         let source = match &described {
-            Some(_) => keys::KeySource::Own,
-            None => keys::KeySource::Pool(Arc::clone(&self.pool), states.len()),
+            Some(WorldTenant { strangers: Strangers::Refused, .. }) => keys::KeySource::Own,
+            _ => keys::KeySource::Pool(Arc::clone(&self.pool), states.len()),
         };
         let world = described.unwrap_or_else(|| WorldTenant::unknown(name));
         let state = Arc::new(TenantState::new(world, &self.environment, source));

@@ -124,16 +124,28 @@ fn sync_folder(path: &Path) -> io::Result<()> {
     File::open(folder.unwrap_or(Path::new(".")))?.sync_all()
 }
 
+/// Which file will do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Wanted {
+    /// One that is made, if there is none.
+    NewOrOld,
+    /// One that is there: while it serves, a file that has gone must not turn into an empty one.
+    Old,
+}
+
 /// Opens the file, or makes it.
-pub(super) fn open(path: &Path, ring: &KeyRing, random: &dyn Random) -> Result<Database, OpenError> {
+pub(super) fn open(path: &Path, wanted: Wanted, ring: &KeyRing, random: &dyn Random) -> Result<Database, OpenError> {
     let io_error = |source| OpenError::Io { path: path.to_owned(), source };
-    let file = options().open(path).map_err(io_error)?;
+    let file = options(wanted).open(path).map_err(io_error)?;
     let metadata = file.metadata().map_err(io_error)?;
     if metadata.permissions().mode() & 0o077 != 0 {
         file.set_permissions(Permissions::from_mode(OWNER_ALONE)).map_err(io_error)?;
     }
     let is_new = metadata.len() == 0;
-    let mut database = database(path, file)?;
+    if is_new && wanted == Wanted::Old {
+        return Err(OpenError::NotOurs { path: path.to_owned(), why: "somebody emptied this file".to_owned() });
+    }
+    let database = database(path, file)?;
     check(&database, ring, random).map_err(|why| match why {
         Refused::Keys => OpenError::OtherKeys { path: path.to_owned() },
         Refused::File(why) => OpenError::NotOurs { path: path.to_owned(), why },
@@ -141,13 +153,12 @@ pub(super) fn open(path: &Path, ring: &KeyRing, random: &dyn Random) -> Result<D
     if is_new {
         sync_folder(path).map_err(io_error)?;
     }
-    compact(&mut database, path);
     Ok(database)
 }
 
-fn options() -> OpenOptions {
+fn options(wanted: Wanted) -> OpenOptions {
     let mut options = OpenOptions::new();
-    options.read(true).write(true).create(true).truncate(false).mode(OWNER_ALONE);
+    options.read(true).write(true).create(wanted == Wanted::NewOrOld).truncate(false).mode(OWNER_ALONE);
     options
 }
 
@@ -216,7 +227,7 @@ pub(super) fn prove_keys(tables: &mut Tables<'_>, ring: &KeyRing, random: &dyn R
 }
 
 /// A file does not shrink by itself. After a night's peak it may be far larger than what lives in it.
-fn compact(database: &mut Database, path: &Path) {
+pub(super) fn compact(database: &mut Database, path: &Path) {
     let length = std::fs::metadata(path).map_or(0, |file| file.len());
     let live = database.begin_write().map_err(Halt::from).and_then(|transaction| {
         let stats = transaction.stats()?;

@@ -2,7 +2,7 @@
 //!
 //! | table | key | value |
 //! |---|---|---|
-//! | `sessions` | name of the id | order of opening, [`Record`](crate::session::record::Record) |
+//! | `sessions` | name of the id | order of opening, [`Record`] |
 //! | `names` | what it is found by, name of the id | – |
 //! | `facts` | kind, key | until, payload |
 //! | `ends` | kind, until, name or key | –: what is over, the longest over first |

@@ -4,6 +4,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::sync::Mutex;
 
+use redb::Database;
 use tempfile::TempDir;
 
 use super::*;
@@ -180,6 +181,17 @@ fn what_is_no_session_file_or_a_damaged_one_is_refused_and_left_as_it_is() {
     });
     let whole = std::fs::read(place.path()).expect("reads");
     refused(&whole[..whole.len() / 2]);
+}
+
+#[test]
+fn a_file_that_goes_while_it_serves_does_not_come_back_empty() {
+    let place = Place::new();
+    let ring = KeyRing::parse(OLD).expect("is a ring");
+    let again = || file::open(&place.path(), file::Wanted::Old, &ring, &SystemRandom).expect_err("is refused");
+    assert!(matches!(again(), OpenError::Io { .. }));
+    assert!(!place.path().exists());
+    std::fs::write(place.path(), "").expect("writes");
+    assert!(matches!(again(), OpenError::NotOurs { .. }));
 }
 
 #[test]

@@ -11,6 +11,7 @@ use redb::Database;
 use tokio::sync::oneshot;
 use tokio_util::task::TaskTracker;
 
+use super::handle::Handle;
 use super::tables::{Halt, Tables};
 use crate::session::StoreError;
 
@@ -24,7 +25,7 @@ pub(super) struct Writer {
 }
 
 struct Shared {
-    database: Arc<Database>,
+    handle: Arc<Handle>,
     queue: Mutex<Queue>,
 }
 
@@ -41,8 +42,8 @@ impl Shared {
 }
 
 impl Writer {
-    pub(super) fn new(database: Arc<Database>, tasks: TaskTracker) -> Self {
-        Self { shared: Arc::new(Shared { database, queue: Mutex::default() }), tasks }
+    pub(super) fn new(handle: Arc<Handle>, tasks: TaskTracker) -> Self {
+        Self { shared: Arc::new(Shared { handle, queue: Mutex::default() }), tasks }
     }
 
     /// Does `work` in a transaction; answers once that is on the disk. A caller that leaves does not stop it.
@@ -87,7 +88,8 @@ fn run(shared: &Shared) {
             let count = queue.calls.len().min(AT_ONCE);
             queue.calls.drain(..count).collect::<Vec<_>>()
         };
-        let failed = transact(&shared.database, &mut calls).err().map(Arc::new);
+        shared.handle.heal();
+        let failed = transact(&shared.handle, &mut calls).err().map(Arc::new);
         for call in calls {
             call.answer(failed.as_ref());
         }
@@ -95,8 +97,8 @@ fn run(shared: &Shared) {
 }
 
 /// All of them or, where it fails, none.
-fn transact(database: &Database, calls: &mut [Box<dyn Call>]) -> Result<(), redb::Error> {
-    commit(database, calls).map_err(|halt| {
+fn transact(handle: &Handle, calls: &mut [Box<dyn Call>]) -> Result<(), redb::Error> {
+    handle.with(|database| commit(database, calls)).map_err(|halt| {
         let error = match halt {
             Halt::Storage(error) => error,
             Halt::Unreadable => redb::Error::Corrupted("a table".to_owned()),
