@@ -1,5 +1,6 @@
 //! The gateway put together: the one place that names every concrete part.
 
+mod redis_sessions;
 pub(crate) mod reread;
 mod sessions;
 mod tenants;
@@ -205,7 +206,7 @@ fn services(
         auth0,
         userinfo: userinfo::Caches::new(clock),
         ring: Arc::clone(&keys.ring),
-        sessions: session_store(settings.sessions_url(), &keys.ring, &tasks, (clock, random, metrics))?,
+        sessions: session_store(settings, keys, shutdown, (clock, random, metrics))?,
         refreshes: refresh::Refreshes::default(),
         clock: Arc::clone(clock),
         random: Arc::clone(random),

@@ -4,10 +4,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio_util::task::TaskTracker;
 use zeroize::Zeroizing;
 
-use super::{Ambient, StartError, mac_key};
+use super::{Ambient, StartError, mac_key, redis_sessions};
 use crate::base::random::Random;
 use crate::flow::Services;
 use crate::server::shutdown::Shutdown;
@@ -68,21 +67,26 @@ fn refused(error: OpenError) -> StartError {
 }
 
 pub(super) fn session_store(
-    url: &str,
-    ring: &Arc<KeyRing>,
-    tasks: &TaskTracker,
-    (clock, random, metrics): Ambient<'_>,
+    settings: &ServeSettings,
+    keys: &SessionKeys,
+    shutdown: &Shutdown,
+    ambient: Ambient<'_>,
 ) -> Result<Arc<dyn SessionStore>, StartError> {
+    let (clock, random, metrics) = ambient;
+    let url = settings.sessions_url();
     let (store, backend): (Arc<dyn SessionStore>, _) = if url == "memory:" {
         (Arc::new(MemoryStore::new(Arc::clone(clock), mac_key(&**random))), StoreBackend::Memory)
     } else if let Some(file) = session_file_of(url) {
         let ambient =
-            embedded::Ambient { ring: Arc::clone(ring), clock: Arc::clone(clock), random: Arc::clone(random) };
-        (Arc::new(EmbeddedStore::open(&file, ambient, tasks.clone()).map_err(refused)?), StoreBackend::File)
+            embedded::Ambient { ring: Arc::clone(&keys.ring), clock: Arc::clone(clock), random: Arc::clone(random) };
+        let tasks = shutdown.tracker().clone();
+        (Arc::new(EmbeddedStore::open(&file, ambient, tasks).map_err(refused)?), StoreBackend::File)
+    } else if redis_sessions::is_meant(url) {
+        (redis_sessions::open(settings, keys, shutdown, ambient)?, StoreBackend::Redis)
     } else {
         let scheme = url.split(':').next().unwrap_or_default();
         return Err(StartError::Configuration(format!(
-            "--sessions {scheme}: is not there; sessions are kept in `file:PATH` or in `memory:`"
+            "--sessions {scheme}: is not there; sessions are kept in `file:PATH`, in Redis (`redis://…`) or in `memory:`"
         )));
     };
     Ok(Arc::new(ObservedStore::new(store, backend, Arc::clone(clock), Arc::clone(metrics))))

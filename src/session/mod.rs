@@ -8,6 +8,8 @@ pub mod embedded;
 pub mod memory;
 pub mod observed;
 pub mod record;
+#[cfg(feature = "redis")]
+pub mod redis;
 pub mod ring;
 
 use std::fmt;
