@@ -11,6 +11,7 @@ use super::body::BodyError;
 use super::reply::{self, Reply};
 use super::request::RequestError;
 use super::route::NoRoute;
+use crate::flow::backchannel::BackchannelError;
 use crate::flow::login::authorize::AuthorizeError;
 use crate::flow::login::callback::CallbackError;
 use crate::flow::logout::LogoutError;
@@ -51,6 +52,9 @@ pub enum Failure {
     /// Two values for one session cookie.
     #[error("two session cookies were sent")]
     TwoCookies,
+    /// `/verify`: more than one credential, or one that cannot be read.
+    #[error("the visitor's credential cannot be told")]
+    AmbiguousCredential,
     /// A page of another site made the browser send it.
     #[error("the request comes from another site")]
     CrossSite,
@@ -87,6 +91,9 @@ pub enum Failure {
     /// The logout flow failed.
     #[error("no logout")]
     Logout(#[source] LogoutError),
+    /// A logout token ended nothing.
+    #[error("no back-channel logout")]
+    Backchannel(#[source] BackchannelError),
     /// Something panicked or was torn apart.
     #[error("the request could not be finished")]
     Internal,
@@ -155,7 +162,7 @@ impl Failure {
 
     fn challenge(&self, code: ErrorCode) -> Option<HeaderValue> {
         match (self, code) {
-            (Self::NoCredential, _) => Some(HeaderValue::from_static("Bearer")),
+            (Self::NoCredential | Self::AmbiguousCredential, _) => Some(HeaderValue::from_static("Bearer")),
             (Self::Userinfo(_) | Self::Logout(LogoutError::Bearer(_)), ErrorCode::InvalidToken) => {
                 Some(HeaderValue::from_static("Bearer error=\"invalid_token\""))
             }
@@ -187,6 +194,11 @@ impl Failure {
             Self::TwoCookies => {
                 public(StatusCode::BAD_REQUEST, ErrorCode::InvalidRequest, "two session cookies were sent")
             }
+            Self::AmbiguousCredential => public(
+                StatusCode::UNAUTHORIZED,
+                ErrorCode::LoginRequired,
+                "more than one credential was sent, or none that can be read",
+            ),
             Self::CrossSite => {
                 public(StatusCode::FORBIDDEN, ErrorCode::AccessDenied, "the request comes from another site")
             }
@@ -206,6 +218,7 @@ impl Failure {
                 "the way back is not within the client's logout_urls",
             ),
             Self::Logout(LogoutError::Store(_)) => table::STORE_DOWN,
+            Self::Backchannel(error) => table::backchannel(error),
             Self::Internal => table::ABORTED,
         }
     }

@@ -17,6 +17,7 @@ use super::request::Facts;
 use crate::base::clock::Clock;
 use crate::base::random::Random;
 use crate::flow::UpstreamTime;
+use crate::flow::backchannel::Notice;
 use crate::telemetry::access::{AccessLine, AccessLog};
 use crate::telemetry::metrics::{Endpoint, Metrics, ResolutionReason};
 use crate::tenant::lookup::{Resolved, Unresolved};
@@ -153,6 +154,13 @@ impl Exchange<'_> {
         self.client = Some(Arc::clone(&resolved.client));
         self.reason = Some(resolved.reason);
         self.observer.metrics.resolution(resolved.reason);
+    }
+
+    /// A logout token says whose it is; no host and no header do.
+    pub fn notified(&mut self, notice: &Notice) {
+        self.tenant = Some(Arc::clone(&notice.tenant));
+        self.client = Some(Arc::clone(&notice.client));
+        self.upstream = Some(notice.upstream.clone());
     }
 
     /// The header names this client; whether the request is its own shows once all of it was read.

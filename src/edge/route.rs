@@ -42,6 +42,10 @@ pub enum Target {
     V2Logout,
     /// `endpoint::logout`, as Auth0's.
     OidcLogout,
+    /// `endpoint::backchannel`.
+    BackchannelLogout,
+    /// `endpoint::verify`: by any method.
+    Verify,
     /// `endpoint::discovery`.
     Discovery,
     /// `endpoint::discovery`.
@@ -89,6 +93,13 @@ pub const ROUTES: &[Route] = &[
         endpoint: Endpoint::OidcLogout,
     },
     Route {
+        path: "/backchannel-logout",
+        methods: &[Method::POST],
+        target: Target::BackchannelLogout,
+        endpoint: Endpoint::BackchannelLogout,
+    },
+    Route { path: VERIFY, methods: &[], target: Target::Verify, endpoint: Endpoint::Verify },
+    Route {
         path: "/.well-known/openid-configuration",
         methods: &[Method::GET],
         target: Target::Discovery,
@@ -125,6 +136,37 @@ const AUTHENTICATOR: &str = "/mfa/authenticators/";
 /// Also every path below it: two tenants on one host have a `redirect_url` each (RFC 9700 §4.4.2).
 const CALLBACK: &str = "/callback";
 
+/// Also `/verify/TENANT/CLIENT`, and every path below that: proxies append the visitor's.
+const VERIFY: &str = "/verify";
+
+/// What a path below [`VERIFY`] says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Verified<'a> {
+    /// Tenant and client type; `None`: the host's default client.
+    pub whose: Option<(&'a str, &'a str)>,
+    /// What follows, with its slash, in whatever form the visitor sent it.
+    pub rest: &'a str,
+}
+
+/// Takes a path of that row apart; `path` is without the service prefix.
+pub fn verified(path: &str) -> Verified<'_> {
+    let below = path.strip_prefix(VERIFY).and_then(|rest| rest.strip_prefix('/')).unwrap_or_default();
+    let Some((tenant, rest)) = below.split_once('/') else { return Verified { whose: None, rest: "" } };
+    let end = rest.find('/').unwrap_or(rest.len());
+    let (client, rest) = rest.split_at(end);
+    Verified { whose: Some((tenant, client)), rest }
+}
+
+/// Whether the path is of that row: `/verify` alone, or with a tenant and a client.
+pub fn is_verify(path: &str, prefix: &str) -> bool {
+    let Some(path) = path.strip_prefix(prefix) else { return false };
+    path == VERIFY
+        || path.strip_prefix("/verify/").is_some_and(|below| {
+            let (tenant, rest) = below.split_once('/').unwrap_or_default();
+            !tenant.is_empty() && !rest.is_empty() && !rest.starts_with('/')
+        })
+}
+
 /// Why a request has no route.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum NoRoute {
@@ -139,6 +181,9 @@ pub fn find(path: &str, prefix: &str) -> Result<&'static Route, NoRoute> {
     let path = path.strip_prefix(prefix).ok_or(NoRoute::NotFound)?;
     let is_callback = path.strip_prefix(CALLBACK).is_some_and(|rest| rest.starts_with('/') && is_plain(rest));
     let is_authenticator = path.strip_prefix(AUTHENTICATOR).is_some_and(|id| !id.is_empty() && !id.contains('/'));
+    if is_verify(path, "") {
+        return ROUTES.iter().find(|route| route.path == VERIFY).ok_or(NoRoute::NotFound);
+    }
     let path = match (is_callback, is_authenticator) {
         (true, _) => CALLBACK,
         (_, true) => AUTHENTICATOR,
@@ -152,6 +197,9 @@ pub fn find(path: &str, prefix: &str) -> Result<&'static Route, NoRoute> {
 /// The route of a method and path.
 pub fn resolve(method: &Method, path: &str, prefix: &str) -> Result<&'static Route, NoRoute> {
     let route = find(path, prefix)?;
+    if route.target == Target::Verify {
+        return Ok(route);
+    }
     // A HEAD changes nothing (RFC 9110 §9.2.1); a callback spends a code, and a logout ends a session.
     let changes = matches!(route.target, Target::Callback | Target::Logout | Target::V2Logout | Target::OidcLogout);
     let method = if *method == Method::HEAD && !changes { &Method::GET } else { method };
@@ -191,6 +239,21 @@ mod tests {
         for path in ["/callback/", "/callback/a/", "/callback//a", "/callback/..", "/callback/%61", "/callbacks"] {
             check(&Method::GET, path, "", Err(NoRoute::NotFound));
         }
+    }
+
+    #[test]
+    fn verify_takes_any_method_and_what_proxies_append() {
+        for method in [Method::GET, Method::HEAD, Method::DELETE, Method::OPTIONS] {
+            check(&method, "/verify", "", Ok(Target::Verify));
+            check(&method, "/verify/acme/web/orders/%2e%2e//x", "", Ok(Target::Verify));
+        }
+        for path in ["/verify/", "/verify/acme", "/verify/acme/", "/verify//web", "/verify/acme//x", "/verifyx"] {
+            check(&Method::GET, path, "", Err(NoRoute::NotFound));
+        }
+        let whose = |path| (verified(path).whose, verified(path).rest);
+        assert_eq!(whose("/verify"), (None, ""));
+        assert_eq!(whose("/verify/acme/web"), (Some(("acme", "web")), ""));
+        assert_eq!(whose("/verify/acme/web/globex/spa"), (Some(("acme", "web")), "/globex/spa"));
     }
 
     #[test]

@@ -68,7 +68,11 @@ impl PublicService {
         B: Body<Data = Bytes>,
         B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
     {
-        let (parts, body) = request.into_parts();
+        let (mut parts, body) = request.into_parts();
+        if self.is_verify(&parts) {
+            // A proxy hands on what the visitor sent; whose application it is stands in the path alone.
+            parts.headers.remove("client-type");
+        }
         let mut exchange = self.observer.begin(&parts, socket.peer, &self.options.trusted);
         let result = self.route(&parts, body, socket, &mut exchange).await;
         let mut reply = match result {
@@ -99,7 +103,8 @@ impl PublicService {
         B: Body<Data = Bytes>,
         B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
     {
-        if parts.method == Method::OPTIONS {
+        // Whoever passes `/verify` is let in, also by `OPTIONS`: a 204 for a preflight would let in everybody.
+        if parts.method == Method::OPTIONS && !self.is_verify(parts) {
             return self.preflight(parts, socket, exchange);
         }
         let route: &Route =
@@ -127,6 +132,8 @@ impl PublicService {
                 endpoint::logout::leave(&incoming, body, exchange, route.target).await
             }
             Target::Passthrough(operation) => endpoint::passthrough::answer(&incoming, body, exchange, operation).await,
+            Target::BackchannelLogout => endpoint::backchannel::answer(&incoming, body, exchange).await,
+            Target::Verify => endpoint::verify::answer(&incoming, exchange).await,
             Target::Discovery | Target::Keys => endpoint::discovery::answer(&incoming, exchange, route.target).await,
             Target::Healthz | Target::Ready | Target::CheckUp => Err(Failure::Internal),
         }
@@ -134,6 +141,10 @@ impl PublicService {
 }
 
 impl PublicService {
+    fn is_verify(&self, parts: &Parts) -> bool {
+        route::is_verify(parts.uri.path(), &self.options.prefix)
+    }
+
     fn facts<'a>(
         &self,
         parts: &'a Parts,
@@ -166,6 +177,20 @@ impl Incoming<'_> {
         self.resolve(&query, exchange).map_err(Failure::Unresolved)
     }
 
+    /// The call of that client of that tenant, if it is whom a request of that client type to this host gets.
+    pub(super) fn call_in(
+        &self,
+        tenant: &str,
+        client_type: &str,
+        exchange: &mut Exchange<'_>,
+    ) -> Result<Call, Failure> {
+        let query = Query { host: &self.facts.host, client_type: Some(client_type), client_id: None };
+        let found = self.registry.resolve(&query);
+        let found = found
+            .and_then(|found| if found.tenant.name.as_str() == tenant { Ok(found) } else { Err(Unresolved::NoMatch) });
+        self.take(found, exchange).map_err(Failure::Unresolved)
+    }
+
     /// The call of a login that a client of that type began. What the header says must agree; a client that is
     /// not known here may be known to the replica that began the login.
     pub(super) fn call_of(&self, client_type: &str, exchange: &mut Exchange<'_>) -> Result<Call, Failure> {
@@ -178,7 +203,11 @@ impl Incoming<'_> {
     }
 
     fn resolve(&self, query: &Query<'_>, exchange: &mut Exchange<'_>) -> Result<Call, Unresolved> {
-        let resolved = self.registry.resolve(query).inspect_err(|unresolved| exchange.unresolved(unresolved))?;
+        self.take(self.registry.resolve(query), exchange)
+    }
+
+    fn take(&self, found: Result<Resolved, Unresolved>, exchange: &mut Exchange<'_>) -> Result<Call, Unresolved> {
+        let resolved = found.inspect_err(|unresolved| exchange.unresolved(unresolved))?;
         exchange.resolved(&resolved);
         let upstream = UpstreamTime::default();
         exchange.upstream(&upstream);

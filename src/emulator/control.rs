@@ -32,6 +32,14 @@ struct FaultBody {
     times: Option<u32>,
 }
 
+/// Whom to tell when a client's session ends.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct BackchannelBody {
+    client_id: String,
+    url: Option<String>,
+}
+
 /// Does what a control asks for.
 pub(super) async fn answer(tenant: &Arc<TenantState>, control: &str, arrival: &Arrival) -> Answer {
     let handle = TenantHandle::new(Arc::clone(tenant));
@@ -49,6 +57,13 @@ pub(super) async fn answer(tenant: &Arc<TenantState>, control: &str, arrival: &A
             }
             Err(error) => Answer::json(StatusCode::BAD_REQUEST, &json!({ "error": error.to_string() })),
         },
+        (&Method::POST, "backchannel") => match serde_json::from_slice::<BackchannelBody>(&arrival.body) {
+            Ok(BackchannelBody { client_id, url }) => {
+                handle.set_backchannel_logout(&client_id, url);
+                Answer::empty(StatusCode::NO_CONTENT)
+            }
+            Err(error) => Answer::json(StatusCode::BAD_REQUEST, &json!({ "error": error.to_string() })),
+        },
         (&Method::POST, "rotate") => {
             // Makes a key: not on a thread that others wait for.
             let rotated = tokio::task::spawn_blocking(move || handle.rotate_keys()).await;
@@ -61,7 +76,8 @@ pub(super) async fn answer(tenant: &Arc<TenantState>, control: &str, arrival: &A
 fn calls(handle: &TenantHandle) -> Value {
     let counts: Map<String, Value> =
         EndpointName::ALL.iter().map(|endpoint| (endpoint.name().to_owned(), json!(handle.calls(*endpoint)))).collect();
-    json!({ "calls": counts, "refresh_violations": handle.refresh_violations() })
+    let refreshes = handle.grant_calls("refresh_token");
+    json!({ "calls": counts, "refreshes": refreshes, "refresh_violations": handle.refresh_violations() })
 }
 
 impl From<FaultBody> for Fault {

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::backchannel::{self, LogoutDelivery};
 use super::calls::{EndpointName, Recorded};
 use super::faults::Fault;
 use super::limits::RateLimit;
@@ -142,6 +143,26 @@ impl TenantHandle {
     /// Lifts every brute-force block of an identifier.
     pub fn unblock(&self, identifier: &str) {
         self.0.failed_logins.unblock(identifier);
+    }
+
+    /// Whom to tell when a session of the client's ends; `None`: nobody.
+    pub fn set_backchannel_logout(&self, client_id: &str, url: Option<String>) {
+        self.0.settings_mut().change_client(client_id, |client| client.backchannel_logout = url);
+    }
+
+    /// The `sid` of the session that the client last got tokens in.
+    pub fn last_sid(&self, client_id: &str) -> Option<String> {
+        self.0.sessions.last(client_id)
+    }
+
+    /// Ends a session, as an administrator does; how many applications are told.
+    pub fn end_session(&self, sid: &str) -> usize {
+        backchannel::end(&self.0, sid)
+    }
+
+    /// What became of each logout token, oldest first.
+    pub fn logout_deliveries(&self) -> Vec<LogoutDelivery> {
+        self.0.sessions.deliveries()
     }
 
     /// The user of this e-mail says yes to the device that shows this code.

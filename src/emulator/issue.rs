@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 use super::keys::KeyRing;
 use super::refresh_tokens::RefreshGrant;
 use super::tenant::TenantState;
-use super::tokens::{Audience, Grant, GrantMoment, user_tokens};
+use super::tokens::{Audience, Grant, GrantMoment, random_text, user_tokens};
 use super::world::{WorldClient, WorldUser};
 use crate::oauth::grant::GrantType;
 use crate::oauth::scope::Scopes;
@@ -20,11 +20,14 @@ pub(super) struct Login {
     pub(super) audience: Audience,
     pub(super) organization: Option<String>,
     pub(super) nonce: Option<String>,
+    /// The browser's session that it happened in; without one it gets a session of its own.
+    pub(super) sid: Option<String>,
     pub(super) at: GrantMoment,
 }
 
 /// The members of the answer.
 pub(super) fn issue(tenant: &TenantState, ring: &KeyRing, client: &WorldClient, login: &Login) -> Map<String, Value> {
+    let sid = login.sid.clone().unwrap_or_else(|| random_text(&*tenant.random, 24));
     let grant = Grant {
         client_id: &client.id,
         user: &login.user,
@@ -32,9 +35,11 @@ pub(super) fn issue(tenant: &TenantState, ring: &KeyRing, client: &WorldClient, 
         audience: &login.audience,
         organization: login.organization.as_deref(),
         nonce: login.nonce.as_deref(),
+        sid: Some(&sid),
         at: login.at,
     };
     let mut members = user_tokens(tenant, ring, &grant);
+    tenant.sessions.issued(&sid, &login.user.subject, &client.id);
     if login.scope.contains("offline_access") && client.grants.contains(&GrantType::RefreshToken) {
         let most = tenant.settings().refresh_tokens_per_user;
         let grant = RefreshGrant {

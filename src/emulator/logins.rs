@@ -51,6 +51,8 @@ pub(super) enum Factors {
 /// A browser's session at the tenant.
 #[derive(Debug, Clone)]
 pub(super) struct BrowserSession {
+    /// What applications know it by.
+    pub(super) sid: String,
     pub(super) proven: Proven,
     pub(super) at: Timestamp,
 }

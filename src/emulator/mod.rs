@@ -11,9 +11,11 @@
 //! | `POST /NAME/_emulator/fault` | `{"endpoint":"token","latency_ms":3000,"status":500,"body":"…","cut":"mid_body","hang":true,"times":1}` |
 //! | `DELETE /NAME/_emulator/fault` | none any more |
 //! | `POST /NAME/_emulator/rotate` | next key becomes current |
+//! | `POST /NAME/_emulator/backchannel` | `{"client_id":"…","url":"http://…/backchannel-logout"}`: whom to tell when a session ends |
 
 mod answer;
 mod arrival;
+mod backchannel;
 mod calls;
 mod control;
 mod endpoints;
@@ -45,13 +47,17 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+pub use backchannel::LogoutDelivery;
 pub use calls::{EndpointName, Recorded};
 pub use faults::{Cut, Fault, FaultResponse};
 pub use handle::TenantHandle;
 pub use limits::RateLimit;
 pub use mint::{MintKey, MintSignature, MintSpec};
 pub use refresh_tokens::{RefreshEvent, RefreshOutcome};
-pub use world::{RotationMode, World, WorldTenant, WorldUrl, sample_secret};
+pub use world::{
+    ActionClaim, ClaimValue, RotationMode, Strangers, World, WorldClient, WorldTenant, WorldUrl, WorldUser,
+    sample_secret,
+};
 
 use crate::base::clock::Clock;
 use crate::base::random::Random;
@@ -105,7 +111,7 @@ impl Emulator {
         let listener = TcpListener::bind(listen).await?;
         let address = listener.local_addr()?;
         let scheme = if certificates.is_some() { "https" } else { "http" };
-        let environment = Environment { base: format!("{scheme}://{address}"), clock, random };
+        let environment = Environment { base: format!("{scheme}://{address}"), clock, random, tasks: tasks.clone() };
         let world = world.tenants.into_iter().map(|tenant| (tenant.name.clone(), tenant)).collect();
         let tenants = Arc::new(Tenants {
             environment,
@@ -151,10 +157,10 @@ impl Tenants {
             return Arc::clone(state);
         }
         let described = self.world.lock().unwrap_or_else(PoisonError::into_inner).remove(name);
-        // A bench makes a thousand tenants that nobody described: those share a few key pairs.
+        // A bench makes a thousand tenants that welcome everybody: those share a few key pairs.
         let source = match &described {
-            Some(_) => keys::KeySource::Own,
-            None => keys::KeySource::Pool(Arc::clone(&self.pool), states.len()),
+            Some(WorldTenant { strangers: Strangers::Refused, .. }) => keys::KeySource::Own,
+            _ => keys::KeySource::Pool(Arc::clone(&self.pool), states.len()),
         };
         let world = described.unwrap_or_else(|| WorldTenant::unknown(name));
         let state = Arc::new(TenantState::new(world, &self.environment, source));

@@ -5,6 +5,7 @@ use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::Duration;
 
 use super::answer::Refusal;
+use super::backchannel::Sessions;
 use super::calls::{Calls, EndpointName, PerEndpoint};
 use super::faults::Faults;
 use super::keys::{KeyRing, KeySource, Keys};
@@ -17,6 +18,7 @@ use super::users::Users;
 use super::world::{ActionClaim, Strangers, WorldApi, WorldClient, WorldTenant};
 use crate::base::clock::Clock;
 use crate::base::random::Random;
+use tokio_util::task::TaskTracker;
 
 /// A tenant while the emulator runs.
 pub(super) struct TenantState {
@@ -36,6 +38,10 @@ pub(super) struct TenantState {
     pub(super) refresh_tokens: RefreshTokens,
     /// Its logins by browser.
     pub(super) logins: Logins,
+    /// Sessions as its applications know them.
+    pub(super) sessions: Sessions,
+    /// What goes on after an answer.
+    pub(super) tasks: TaskTracker,
     /// What it waits for.
     pub(super) pending: Pending,
     /// Its brute-force counter.
@@ -115,6 +121,8 @@ pub(super) struct Environment {
     pub(super) clock: Arc<dyn Clock>,
     /// Randomness.
     pub(super) random: Arc<dyn Random>,
+    /// What goes on after an answer.
+    pub(super) tasks: TaskTracker,
 }
 
 impl TenantState {
@@ -127,6 +135,8 @@ impl TenantState {
             keys: Keys::new(source, random.clone()),
             refresh_tokens: RefreshTokens::new(random.clone()),
             logins: Logins::default(),
+            sessions: Sessions::default(),
+            tasks: environment.tasks.clone(),
             pending: Pending::default(),
             failed_logins: FailedLogins::default(),
             calls: Calls::default(),

@@ -36,7 +36,9 @@ pub(super) struct Grant<'a> {
     pub(super) organization: Option<&'a str>,
     /// The nonce asked for.
     pub(super) nonce: Option<&'a str>,
-    /// Whether this is the login itself: only then the ID token has a `sid`.
+    /// Auth0's session; a refreshed ID token names none.
+    pub(super) sid: Option<&'a str>,
+    /// What brought it about.
     pub(super) at: GrantMoment,
 }
 
@@ -101,8 +103,8 @@ fn id_claims(tenant: &TenantState, grant: &Grant<'_>) -> Value {
     claims.insert("iat".to_owned(), json!(now));
     claims.insert("exp".to_owned(), json!(now + seconds(settings.lifetimes.id)));
     claims.insert("sub".to_owned(), json!(grant.user.subject));
-    if grant.at != GrantMoment::Refresh {
-        claims.insert("sid".to_owned(), json!(random_text(&*tenant.random, 24)));
+    if let Some(sid) = grant.sid {
+        claims.insert("sid".to_owned(), json!(sid));
     }
     if let GrantMoment::Code(Moment { auth_time, acr }) = grant.at {
         claims.extend(auth_time.map(|at| ("auth_time".to_owned(), json!(at))));

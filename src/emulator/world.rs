@@ -66,6 +66,8 @@ pub struct WorldClient {
     pub connections: Vec<String>,
     /// Allowed Callback URLs.
     pub callbacks: Vec<WorldUrl>,
+    /// Back-Channel Logout URI: `http://` alone.
+    pub backchannel_logout: Option<String>,
     /// What it may have by `client_credentials`.
     pub machine_grants: Vec<MachineGrant>,
 }
@@ -254,6 +256,7 @@ impl WorldClient {
             trusts_forwarded_for: true,
             connections: Vec::new(),
             callbacks: Vec::new(),
+            backchannel_logout: None,
             machine_grants: Vec::new(),
         }
     }

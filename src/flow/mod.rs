@@ -3,6 +3,7 @@
 //! A flow takes a [`Call`] (whose request it is) and parsed values, and gives a value or an error
 //! with a reason. It knows neither HTTP towards callers nor statuses of Auth0.
 
+pub mod backchannel;
 pub mod claims;
 pub mod discovery;
 pub mod environment;
@@ -17,6 +18,7 @@ pub mod session;
 pub mod status;
 pub mod token;
 pub mod userinfo;
+pub mod verify;
 
 use std::net::IpAddr;
 use std::sync::Arc;

@@ -90,14 +90,29 @@ pub enum UserinfoError {
 
 /// The JSON object to answer with.
 pub async fn run(services: &Arc<Services>, call: &Call, credential: Credential<'_>) -> Result<Bytes, UserinfoError> {
-    let shown = match credential {
+    match credential {
+        Credential::Session(_) => Ok(to_json(&shown(services, call, credential).await?)),
+        Credential::Bearer(token) => bearer::userinfo(services, call, token).await,
+    }
+}
+
+/// The same as an object.
+pub(super) async fn shown(
+    services: &Arc<Services>,
+    call: &Call,
+    credential: Credential<'_>,
+) -> Result<Map<String, Value>, UserinfoError> {
+    match credential {
         Credential::Session(id) => {
             let stored = session::load(services, call, id).await.map_err(UserinfoError::Session)?;
-            claims::present(&stored.session.claims, &call.tenant.claims)
+            Ok(claims::present(&stored.session.claims, &call.tenant.claims))
         }
-        Credential::Bearer(token) => return bearer::userinfo(services, call, token).await,
-    };
-    Ok(to_json(&shown))
+        // What was made a body of a moment ago, or is one in the cache, is an object.
+        Credential::Bearer(token) => {
+            let body = bearer::userinfo(services, call, token).await?;
+            Ok(serde_json::from_slice(&body).unwrap_or_default())
+        }
+    }
 }
 
 fn to_json(shown: &Map<String, Value>) -> Bytes {

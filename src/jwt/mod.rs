@@ -6,5 +6,6 @@
 pub mod alg;
 pub mod claims;
 pub mod keyset;
+pub mod logout_token;
 pub mod policy;
 pub mod verify;

@@ -47,6 +47,12 @@ pub enum Rejection {
     /// `acr` is none of those that were asked for.
     #[error("another authentication context")]
     AuthenticationContext,
+    /// No logout token: `events` does not say that a session is over.
+    #[error("no logout event")]
+    Event,
+    /// `jti` is missing or malformed.
+    #[error("no token id")]
+    TokenId,
     /// `org_id` or `org_name` is not the client's.
     #[error("another organization")]
     Organization,
@@ -172,7 +178,7 @@ fn issuer_and_subject(claims: &Claims, issuer: &Issuer) -> Result<(), Rejection>
     if claims.sub.is_empty() { Err(Rejection::Subject) } else { Ok(()) }
 }
 
-fn times(claims: &Claims, now: Timestamp) -> Result<(), Rejection> {
+pub(super) fn times(claims: &Claims, now: Timestamp) -> Result<(), Rejection> {
     if claims.exp.is_none_or(|exp| now > later(exp, LEEWAY)) {
         return Err(Rejection::Expired);
     }
@@ -193,7 +199,7 @@ fn organization(claims: &Claims, organization: Option<&str>) -> Result<(), Rejec
     if fits { Ok(()) } else { Err(Rejection::Organization) }
 }
 
-fn later(time: Timestamp, by: Duration) -> Timestamp {
+pub(super) fn later(time: Timestamp, by: Duration) -> Timestamp {
     time.saturating_add(by).unwrap_or(Timestamp::MAX)
 }
 

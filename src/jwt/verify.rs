@@ -76,6 +76,30 @@ pub fn decode_header(token: &str) -> Result<Header, JwtError> {
     Ok(Header { alg, kid: raw.kid.map(Into::into), typ: raw.typ.map(Into::into) })
 }
 
+/// Whom a token says to be of and for. Believed by nobody: it says which keys to ask, and is asked again of them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Addressed {
+    /// `iss`.
+    pub issuer: Box<str>,
+    /// `aud`, one or many.
+    pub audiences: Vec<Box<str>>,
+}
+
+/// Reads issuer and audience before any signature is looked at.
+pub fn decode_address(token: &str) -> Result<Addressed, JwtError> {
+    if token.len() > LONGEST {
+        return Err(JwtError::TooLong);
+    }
+    let mut parts = token.split('.');
+    let (_, payload, _, None) = (parts.next(), parts.next(), parts.next(), parts.next()) else {
+        return Err(JwtError::Malformed);
+    };
+    let object: Map<String, Value> =
+        serde_json::from_slice(&decode(payload.unwrap_or_default())?).map_err(|_| JwtError::Malformed)?;
+    let Claims { iss, aud, .. } = Claims::parse(object, None).map_err(JwtError::Claim)?;
+    Ok(Addressed { issuer: iss, audiences: aud })
+}
+
 /// Verifies the signature and gives the claims. Says nothing about whether they count.
 pub fn verify_signature(token: &str, keys: &KeySet, allowed: &[SigningAlg]) -> Result<Claims, JwtError> {
     let header = decode_header(token)?;

@@ -7,6 +7,7 @@
 
 mod facts;
 mod file;
+mod handle;
 mod sessions;
 mod tables;
 mod writer;
@@ -21,7 +22,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use jiff::Timestamp;
-use redb::{Database, ReadTransaction, ReadableDatabase, ReadableTableMetadata};
+use redb::{ReadTransaction, ReadableDatabase, ReadableTableMetadata};
 use tokio_util::task::TaskTracker;
 
 use super::record::{self, Record, seal_value};
@@ -32,8 +33,9 @@ use crate::base::digest::Digest;
 use crate::base::id::TenantName;
 use crate::base::random::Random;
 pub use file::{OpenError, ensure_key_file, key_file, session_file};
+use handle::Handle;
 use sessions::{Sealed, Snapshot};
-use tables::{ENDS, FACTS, Halt, Kind, NAMES, SESSIONS, over_count};
+use tables::{ABOUT, ENDS, FACTS, Halt, Kind, NAMES, SESSIONS, over_count};
 use writer::Writer;
 
 /// How many of a kind a sweep drops in one call: others write between two of them.
@@ -59,7 +61,7 @@ impl Ambient {
 /// Keeps everything in a file.
 pub struct EmbeddedStore {
     ambient: Ambient,
-    database: Arc<Database>,
+    handle: Arc<Handle>,
     writer: Writer,
     tasks: TaskTracker,
 }
@@ -67,14 +69,14 @@ pub struct EmbeddedStore {
 impl EmbeddedStore {
     /// Opens the file, or makes it where its directory exists. Blocks while the file is checked.
     pub fn open(path: &Path, ambient: Ambient, tasks: TaskTracker) -> Result<Self, OpenError> {
-        let database = Arc::new(file::open(path, &ambient.ring, &*ambient.random)?);
-        let writer = Writer::new(Arc::clone(&database), tasks.clone());
-        Ok(Self { ambient, database, writer, tasks })
+        let handle = Arc::new(Handle::open(path, ambient.clone())?);
+        let writer = Writer::new(Arc::clone(&handle), tasks.clone());
+        Ok(Self { ambient, handle, writer, tasks })
     }
 
     /// A call that only reads.
     fn read_now<T>(&self, read: impl FnOnce(&ReadTransaction) -> Result<T, Halt>) -> Result<T, StoreError> {
-        snapshot(&self.database, read)
+        snapshot(&self.handle, read)
     }
 
     /// A call that reads so much that it must not hold up a worker.
@@ -82,14 +84,14 @@ impl EmbeddedStore {
         &self,
         read: impl FnOnce(&ReadTransaction) -> Result<T, Halt> + Send + 'static,
     ) -> Result<T, StoreError> {
-        let database = Arc::clone(&self.database);
-        let read = self.tasks.spawn_blocking(move || snapshot(&database, read)).await;
+        let handle = Arc::clone(&self.handle);
+        let read = self.tasks.spawn_blocking(move || snapshot(&handle, read)).await;
         read.unwrap_or_else(|error| Err(StoreError::Unavailable(Box::new(error))))
     }
 }
 
-fn snapshot<T>(database: &Database, read: impl FnOnce(&ReadTransaction) -> Result<T, Halt>) -> Result<T, StoreError> {
-    let read = database.begin_read().map_err(Halt::from).and_then(|transaction| read(&transaction));
+fn snapshot<T>(handle: &Handle, read: impl FnOnce(&ReadTransaction) -> Result<T, Halt>) -> Result<T, StoreError> {
+    let read = handle.with(|database| read(&database.begin_read()?));
     read.map_err(|halt| match halt {
         Halt::Unreadable => StoreError::Unreadable,
         Halt::Storage(error) => StoreError::Unavailable(Box::new(error)),
@@ -118,7 +120,13 @@ impl SessionStore for EmbeddedStore {
         Box::pin(async move {
             let Ambient { ring, clock, .. } = &self.ambient;
             let id = record::id(ring, id);
-            self.read_now(|transaction| sessions::read(&transaction.open_table(SESSIONS)?, ring, &id, clock.now()))
+            self.read_now(|transaction| {
+                let stored = sessions::read(&transaction.open_table(SESSIONS)?, ring, &id, clock.now())?;
+                if stored.is_none() {
+                    file::has_keys(&transaction.open_table(ABOUT)?, ring)?;
+                }
+                Ok(stored)
+            })
         })
     }
 
@@ -170,6 +178,7 @@ impl SessionStore for EmbeddedStore {
             let Ambient { ring, clock, .. } = self.ambient.clone();
             let (tenant, after) = (record::tenant_digests(&ring, tenant), after.map(Box::<str>::from));
             self.read_aside(move |transaction| {
+                file::has_keys(&transaction.open_table(ABOUT)?, &ring)?;
                 let (sessions, names) = (transaction.open_table(SESSIONS)?, transaction.open_table(NAMES)?);
                 let page = (after.as_deref(), limit);
                 Snapshot { sessions, names }.active_subjects(&ring, &tenant, page, clock.now())
@@ -180,8 +189,9 @@ impl SessionStore for EmbeddedStore {
 
     fn count(&self) -> StoreFuture<'_, u64> {
         Box::pin(async move {
-            let now = self.ambient.clock.now();
+            let (now, handle) = (self.ambient.clock.now(), Arc::clone(&self.handle));
             self.read_aside(move |transaction| {
+                handle.is_good()?;
                 let over = over_count(&transaction.open_table(ENDS)?, Kind::Session, now)?;
                 Ok(transaction.open_table(SESSIONS)?.len()?.saturating_sub(over))
             })
@@ -238,7 +248,7 @@ impl SessionStore for EmbeddedStore {
     fn sweep(&self) -> StoreFuture<'_, ()> {
         Box::pin(async move {
             let Ambient { ring, random, .. } = self.ambient.clone();
-            self.writer.call(move |tables| file::prove_keys(tables, &ring, &*random)).await?;
+            self.writer.call(move |tables| file::renew_proof(tables, &ring, &*random)).await?;
             for kind in Kind::ALL {
                 loop {
                     let clock = Arc::clone(&self.ambient.clock);

@@ -11,8 +11,9 @@ mod tenant_info;
 mod golden;
 
 pub use labels::{
-    Api, BreakerState, CacheName, CacheResult, Endpoint, FetchResult, LoginResult, OperatorErrorKind, RefreshResult,
-    ReloadResult, ResolutionReason, ShedReason, StoreBackend, StoreErrorKind, StoreOperation, TenantState, WatchMode,
+    Api, BackchannelResult, BreakerState, CacheName, CacheResult, Endpoint, FetchResult, LoginResult,
+    OperatorErrorKind, RefreshResult, ReloadResult, ResolutionReason, ShedReason, StoreBackend, StoreErrorKind,
+    StoreOperation, TenantState, WatchMode,
 };
 
 use std::sync::Arc;
@@ -120,6 +121,11 @@ impl Metrics {
     /// A refresh ended.
     pub fn refresh(&self, result: RefreshResult) {
         self.families.refreshes[result as usize].inc();
+    }
+
+    /// A logout token was taken or not.
+    pub fn backchannel_logout(&self, result: BackchannelResult) {
+        self.families.backchannel_logouts[result as usize].inc();
     }
 
     /// A call to Auth0 ended. `code` is a status, or 0 where none came.

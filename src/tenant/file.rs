@@ -143,6 +143,8 @@ pub(super) struct ClientFile {
     pub(super) token_response: Option<TokenResponseFile>,
     /// Whether a bearer in the query is taken. Default: false.
     pub(super) token_in_query: Option<bool>,
+    /// Whether `/verify` takes opaque bearers, each new one by a call of Auth0's `/userinfo`. Default: false.
+    pub(super) verify_opaque: Option<bool>,
     /// Further parameters that go to Auth0 for an Action to see.
     pub(super) extra_params: Option<Vec<String>>,
     /// How refreshes are shared and repeated.

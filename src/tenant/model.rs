@@ -150,6 +150,8 @@ pub struct Client {
     pub token_response: TokenResponse,
     /// Whether a bearer in the query is taken (RFC 6750 §2.3).
     pub token_in_query: bool,
+    /// Whether `/verify` takes opaque bearers: each new one costs a call of Auth0's `/userinfo`.
+    pub verify_opaque: bool,
     /// Further parameters that go to Auth0 for an Action to see.
     pub extra_params: Vec<Box<str>>,
     /// How refreshes are shared and repeated.

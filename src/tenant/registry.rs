@@ -11,7 +11,7 @@ use super::lookup::Slot;
 use super::model::{Client, Tenant};
 use super::reading::Claims;
 use crate::base::digest::Digest;
-use crate::base::id::{ClientType, HostPattern, TenantName};
+use crate::base::id::{ClientType, HostPattern, Issuer, TenantName};
 
 /// What answers a pair that cannot be served.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -40,6 +40,8 @@ pub struct Registry {
     pub(super) suffix: AHashMap<Arc<str>, Slot>,
     pub(super) any: Slot,
     tenants: Vec<Arc<Tenant>>,
+    /// For logout tokens, which name no host: strangers send them, so that nobody walks over all tenants for one.
+    issuers: AHashMap<Issuer, Vec<Arc<Tenant>>>,
     hash: Digest,
 }
 
@@ -82,6 +84,9 @@ impl Registry {
                 registry.slot(pattern).break_in(&file, claims.client_types.as_deref());
             }
         }
+        for tenant in &tenants {
+            registry.issuers.entry(tenant.auth0.issuer.clone()).or_default().push(Arc::clone(tenant));
+        }
         registry.tenants = tenants;
         registry
     }
@@ -95,6 +100,19 @@ impl Registry {
     pub fn tenant(&self, name: &str) -> Option<&Arc<Tenant>> {
         let place = self.tenants.binary_search_by(|tenant| tenant.name.as_str().cmp(name)).ok()?;
         self.tenants.get(place)
+    }
+
+    /// The client of that id at that issuer, with its tenant; of several tenants the first by name. Also one that is
+    /// switched off: its sessions are kept, and end like all others.
+    pub fn client_of_issuer(&self, issuer: &str, client_ids: &[Box<str>]) -> Option<(&Arc<Tenant>, &Arc<Client>)> {
+        let tenants = self.issuers.get(issuer)?.iter();
+        let mut clients = tenants.flat_map(|tenant| tenant.clients.iter().map(move |client| (tenant, client)));
+        clients.find(|(_, client)| client_ids.contains(&client.client_id))
+    }
+
+    /// Whether a tenant has that issuer.
+    pub fn knows_issuer(&self, issuer: &str) -> bool {
+        self.issuers.contains_key(issuer)
     }
 
     /// Over every tenant that serves: replicas that serve the same have the same.

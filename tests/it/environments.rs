@@ -2,7 +2,7 @@
 
 use auth0_gateway::base::clock::Clock;
 
-use crate::support::{ACME, World, WorldOptions};
+use crate::support::{ACME, GLOBEX, World, WorldOptions};
 
 const PRODUCTION: &str = "app.acme.localhost";
 const TESTING: &str = "test.acme.localhost";
@@ -12,7 +12,8 @@ const USER: &str = "user@acme.example";
 async fn world() -> World {
     let text = ACME.replace("scopes: [openid, profile, email]\n", "scopes: [openid, profile, email, offline_access]\n");
     assert_ne!(text, ACME);
-    World::with(WorldOptions { files: vec![("acme.yaml", text)], flags: Vec::new(), as_dev: true }).await
+    let files = vec![("acme.yaml", text), ("globex.yaml", GLOBEX.to_owned())];
+    World::with(WorldOptions { files, flags: Vec::new(), as_dev: true }).await
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -96,6 +97,8 @@ async fn revoke_before_ends_what_was_opened_before() {
     let world = world().await;
     let sid = world.login("web", PRODUCTION, USER, "Passw0rd-prod").send().await.sid();
     let token = world.login("api", PRODUCTION, USER, "Passw0rd-prod").send().await.token("access_token");
+    let globex = world.login("portal", "a.globex.localhost", "user@globex.example", "Passw0rd-1").send().await;
+    let globex = globex.token("accessToken");
     let at = async || {
         let by_cookie = world.request("GET", "/userinfo", "web", PRODUCTION).cookie(&sid).send().await.status.as_u16();
         (by_cookie, world.request("GET", "/userinfo", "api", PRODUCTION).bearer(&token).send().await.status.as_u16())
@@ -105,4 +108,33 @@ async fn revoke_before_ends_what_was_opened_before() {
     world.write("acme.yaml", &format!("{ACME}\nsessions: {{ revoke_before: {later} }}\n"));
     assert_eq!(world.reload().await.status, 200);
     assert_eq!(at().await, (401, 401));
+    let of_globex = world.request("GET", "/userinfo", "portal", "a.globex.localhost").bearer(&globex).send().await;
+    assert_eq!(of_globex.status, 200, "another tenant's");
+    world.clock.advance(std::time::Duration::from_secs(61));
+    let fresh = world.login("web", PRODUCTION, USER, "Passw0rd-prod").send().await.sid();
+    let fresh = world.request("GET", "/userinfo", "web", PRODUCTION).cookie(&fresh).send().await;
+    assert_eq!((fresh.status.as_u16(), at().await), (200, (401, 401)), "what came after it lives");
+}
+
+/// An opaque token does not say when it was issued.
+#[tokio::test(flavor = "multi_thread")]
+async fn revoke_before_ends_opaque_bearers_that_may_be_older() {
+    const SHOP: &str = "auth0: { base_url: BASE/shop }\nhosts: [shop.example]\nclients:\n  app:\n    client_id: any\n    \
+                        client_secret: any-secret\n    scopes: [openid, email]\n    grants: [password]\n";
+    let world = World::of("shop.yaml", SHOP).await;
+    let login = async || {
+        world.login("app", "shop.example", "user@shop.example", "Passw0rd-1").send().await.token("access_token")
+    };
+    let status = async |token: &str| {
+        world.request("GET", "/userinfo", "app", "shop.example").bearer(token).send().await.status.as_u16()
+    };
+    let token = login().await;
+    assert_eq!((token.split('.').count(), status(&token).await), (5, 200));
+    let now = world.clock.now();
+    world.write("shop.yaml", &format!("{SHOP}sessions: {{ revoke_before: {now} }}\n"));
+    assert_eq!(world.reload().await.status, 200);
+    assert_eq!(status(&token).await, 401);
+    world.clock.advance(std::time::Duration::from_secs(86_401));
+    let fresh = login().await;
+    assert_eq!(status(&fresh).await, 200, "none that lives can be older");
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use auth0_gateway::emulator::{EndpointName, Fault};
+use auth0_gateway::emulator::{EndpointName, Fault, MintSpec};
 
 use crate::support::{World, WorldOptions, eventually, plain_tenant};
 
@@ -17,6 +17,14 @@ async fn no_secret_stands_in_any_log_metric_or_status() {
     world.request("GET", "/userinfo?access_token=m4rked-query", "api", "safe.example").bearer(&tokens[0]).send().await;
     world.request("GET", "/userinfo", "api", "safe.example").bearer("m4rked-bearer").send().await;
     world.request("GET", "/userinfo", "api", "safe.example").header("cookie", "sid=m4rked-cookie").send().await;
+    let (safe, bent) = (world.auth0("safe"), MintSpec::id_token("any").claim("jti", "m4rked-jti"));
+    let logout = tokio::task::spawn_blocking(move || safe.mint(&bent)).await.unwrap();
+    for token in [&logout, "m4rked.logout.token"] {
+        world.bare("POST", "/backchannel-logout").form(&[("logout_token", token)]).send().await;
+    }
+    let verify =
+        world.bare("GET", "/verify/safe/api/m4rked-path?login=m4rked").header("x-forwarded-host", "safe.example");
+    verify.header("x-forwarded-uri", "/m4rked-uri").header("cookie", "sid=m4rked").bearer("m4rked").send().await;
     world.write("safe.yaml", &text.replace("grants:", "grants: [m4rked-grant]\n    x-a:"));
     world.reload().await;
     let mut shown = world.ops("GET", "/metrics").send().await.text();
@@ -25,7 +33,7 @@ async fn no_secret_stands_in_any_log_metric_or_status() {
     shown += &world.end().await;
     assert!(!shown.contains("m4rked"), "{shown}");
     assert!(!shown.contains("user@safe.example") && !shown.contains("Passw0rd"), "{shown}");
-    assert!(tokens.iter().all(|token| !shown.contains(&token[..40])), "{shown}");
+    assert!(tokens.iter().chain([&logout]).all(|token| !shown.contains(&token[..40])), "{shown}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -8,6 +8,7 @@
 
 mod attacks;
 mod authorize;
+mod backchannel;
 mod bearers;
 mod code_flows;
 mod cors;
@@ -27,3 +28,4 @@ mod sessions_file;
 mod sessions_redis;
 mod support;
 mod tls;
+mod verify;

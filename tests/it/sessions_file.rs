@@ -2,7 +2,7 @@
 
 use std::io::BufReader;
 use std::path::Path;
-use std::process::{ChildStdout, Command};
+use std::process::{ChildStdout, Command, Stdio};
 use std::sync::{Arc, Mutex};
 
 use auth0_gateway::session::SessionId;
@@ -12,7 +12,7 @@ use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use tokio::task::JoinSet;
 
 use crate::processes::{GATEWAY, Running, address, check};
-use crate::support::{Client, World, WorldOptions, eventually, plain_tenant};
+use crate::support::{Client, Request, World, WorldOptions, eventually, plain_tenant};
 
 const HOST: &str = "shop.example";
 const USER: &str = "user@shop.example";
@@ -43,9 +43,14 @@ impl Ground {
     }
 
     fn serve(&self) -> Served {
+        self.serve_as(Command::new(GATEWAY))
+    }
+
+    /// The command, by another that becomes it.
+    fn serve_as(&self, mut command: Command) -> Served {
         let tenants = self.folder.path().join("tenants.d");
         let sessions = format!("file:{}", self.folder.path().display());
-        let mut process = Running::start(&[
+        command.args([
             "serve",
             "--listen",
             "127.0.0.1:0",
@@ -60,6 +65,7 @@ impl Ground {
             "--sessions",
             &sessions,
         ]);
+        let mut process = Running(command.env_clear().stdout(Stdio::piped()).spawn().unwrap());
         let (said, lines) = process.until("\"message\":\"serving\"");
         let serving = said.lines().find(|line| line.contains("\"serving\"")).unwrap();
         let serving: serde_json::Value = serde_json::from_str(serving).unwrap();
@@ -74,15 +80,18 @@ struct Served {
     _lines: BufReader<ChildStdout>,
 }
 
+fn login(client: &Client) -> Request<'_> {
+    client.public("POST", "/oauth/token").header("x-forwarded-host", HOST).form(&[
+        ("grant_type", "password"),
+        ("username", USER),
+        ("password", "Passw0rd-1"),
+    ])
+}
+
 /// Logs in again and again until there is no answer; each cookie that was answered.
 async fn storm(client: Arc<Client>, cookies: Arc<Mutex<Vec<String>>>) {
     loop {
-        let login = client.public("POST", "/oauth/token").header("x-forwarded-host", HOST).form(&[
-            ("grant_type", "password"),
-            ("username", USER),
-            ("password", "Passw0rd-1"),
-        ]);
-        let Ok(answer) = login.try_send().await else { return };
+        let Ok(answer) = login(&client).try_send().await else { return };
         cookies.lock().unwrap().push(answer.sid());
     }
 }
@@ -120,6 +129,39 @@ async fn every_session_whose_cookie_was_answered_is_there_after_kill_9_in_a_logi
     let served = ground.serve();
     assert!(!logged_in(&served.client, last).await, "a logout that was answered holds too");
     assert!(logged_in(&served.client, &cookies[0]).await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_full_disk_refuses_logins_loses_none_and_is_overcome_without_a_restart() {
+    let ground = Ground::new();
+    // The kernel's limit on the length of a file stands for the end of the disk; its signal must not kill.
+    let mut ignoring = Command::new("sh");
+    ignoring.args(["-c", "trap '' XFSZ; exec \"$@\"", "sh", GATEWAY]);
+    let served = ground.serve_as(ignoring);
+    let file = ground.folder.path().join("sessions.redb");
+    let limit = |limit: &str| {
+        let process = served.process.0.id().to_string();
+        let set = Command::new("prlimit").args(["--pid", &process, &format!("--fsize={limit}:unlimited")]).status();
+        assert!(set.expect("util-linux is there").success());
+    };
+    limit(&std::fs::metadata(&file).unwrap().len().to_string());
+    let mut cookies = Vec::new();
+    let refusal = loop {
+        let answer = login(&served.client).send().await;
+        if answer.status != 200 {
+            break answer;
+        }
+        cookies.push(answer.sid());
+    };
+    assert_eq!(refusal.status, 503, "{refusal:?}");
+    let metrics = served.client.ops("GET", "/metrics").send().await.text();
+    assert!(metrics.contains("auth0_gateway_session_store_up 0"), "{metrics}");
+    limit("unlimited");
+    eventually("logins work again", || async { login(&served.client).send().await.status == 200 }).await;
+    assert!(!cookies.is_empty(), "the file was full from the start");
+    for cookie in &cookies {
+        assert!(logged_in(&served.client, cookie).await, "one of {} is gone", cookies.len());
+    }
 }
 
 /// A text as a dump might hold it.

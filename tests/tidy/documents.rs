@@ -24,7 +24,7 @@ pub(crate) fn findings(root: &Path) -> Vec<String> {
         }
     }
     let mut files = Vec::new();
-    for folder in ["src", "bench", "tests", "scripts", ".ci", "docs", "schemas", "tenants.d"] {
+    for folder in ["src", "bench", "tests", "scripts", ".ci", "docs", "schemas", "tenants.d", "deploy"] {
         list(root, folder, &mut files);
     }
     for document in MAPS {
@@ -55,7 +55,7 @@ fn named(document: &str, line: &str) -> Vec<String> {
         .flat_map(expanded)
         .chain(linked.map(|it| format!("/{folder}{it}")))
         .chain(commands.map(|it| format!("/{it}")))
-        .chain(bench.map(|it| format!("/bench/src/{it}.rs")))
+        .chain(bench.map(|it| format!("{BENCH}{it}")))
         .collect()
 }
 
@@ -69,8 +69,25 @@ fn expanded(name: &str) -> Vec<String> {
     }
 }
 
+/// How a command of the bench begins, and where its commands are variants.
+const BENCH: &str = "bench ";
+const BENCH_COMMANDS: [&str; 2] = ["bench/src/main.rs", "bench/src/command/options.rs"];
+
+fn is_bench_command(root: &Path, name: &str) -> bool {
+    let words = name.split('-').map(|word| word.split_at(usize::from(!word.is_empty())));
+    let variant: String = words.map(|(first, rest)| first.to_uppercase() + rest).collect();
+    let files = BENCH_COMMANDS.iter().filter_map(|file| fs::read_to_string(root.join(file)).ok());
+    files.into_iter().any(|text| {
+        let mut lines = text.lines().filter_map(|line| line.trim_start().strip_prefix(&variant));
+        lines.any(|rest| rest.starts_with(" {") || rest.starts_with('('))
+    })
+}
+
 /// A leading `/` is the root; anything else may be the end of a path.
 fn is_there(root: &Path, files: &[String], name: &str) -> bool {
+    if let Some(command) = name.strip_prefix(BENCH) {
+        return is_bench_command(root, command);
+    }
     match name.strip_prefix('/') {
         Some(exact) => root.join(exact).exists(),
         None if name.ends_with('/') => {

@@ -225,14 +225,14 @@ fn a_document_that_names_what_is_not_there_is_found() {
     check(&[("CHANGELOG.md", "# Changelog\n## [0.1.0]\n")], &["CHANGELOG.md:1: no `## [Unreleased]`"]);
     check(&[("README.md", "# X\n")], &["README.md:1: no `## Tests`"]);
     let readme =
-        "## Tests\n`scripts/test`, [why](docs/why.md), https://x.example\n.ci/run\ncargo run -p bench -- lookup --x\n";
+        "## Tests\n`scripts/test`, [why](docs/why.md), https://x.example\n.ci/run\ncargo run -p bench -- look-up --x\n";
     check(
         &[("README.md", readme)],
         &[
             "README.md:2: there is no `/docs/why.md`",
             "README.md:2: there is no `/scripts/test`",
             "README.md:3: there is no `/.ci/run`",
-            "README.md:4: there is no `/bench/src/lookup.rs`",
+            "README.md:4: there is no `bench look-up`",
         ],
     );
     let map = "`base/{gone,id}.rs`, `lib.rs`, `base/`, `flow/`, add `flow/x.rs`, [it](crate.md)\n";
@@ -240,7 +240,12 @@ fn a_document_that_names_what_is_not_there_is_found() {
         &[("docs/architecture.md", map), ("src/base/id.rs", "//! X.\n"), ("docs/crate.md", "")],
         &["docs/architecture.md:1: there is no `base/gone.rs`", "docs/architecture.md:1: there is no `flow/`"],
     );
-    let there = [("scripts/test", ""), ("docs/why.md", ""), (".ci/run", ""), ("bench/src/lookup.rs", "//! X.\n")];
+    let there = [
+        ("scripts/test", ""),
+        ("docs/why.md", ""),
+        (".ci/run", ""),
+        ("bench/src/main.rs", "//! X.\nenum X {\n    LookUp(X),\n}\n"),
+    ];
     check(&[&there[..], &[("README.md", readme)]].concat(), &[]);
 }
 

@@ -1,6 +1,7 @@
 //! The public endpoints, one file each: from a request to its flow and from the flow to a reply.
 
 pub(super) mod authorize;
+pub(super) mod backchannel;
 pub(super) mod callback;
 pub(super) mod discovery;
 pub(super) mod health;
@@ -9,6 +10,7 @@ pub(super) mod passthrough;
 pub(super) mod refresh;
 pub(super) mod token;
 pub(super) mod userinfo;
+pub(super) mod verify;
 
 use super::cookie::{self, Found};
 use super::cross_site::{self, OwnSite};

@@ -4,6 +4,7 @@ use http::StatusCode;
 
 use super::super::body::BodyError;
 use super::super::request::RequestError;
+use crate::flow::backchannel::BackchannelError;
 use crate::flow::login::authorize::AuthorizeError;
 use crate::flow::login::callback::CallbackError;
 use crate::flow::login::transaction::TransactionError;
@@ -308,6 +309,25 @@ pub(super) fn discovery(error: &DiscoveryError) -> Public {
         DiscoveryError::JustFailed => {
             later(StatusCode::SERVICE_UNAVAILABLE, "the identity provider cannot be reached at the moment", 2)
         }
+    }
+}
+
+/// Auth0 is told as little as a stranger: who the issuer's tenants are shows in no answer.
+pub(super) fn backchannel(error: &BackchannelError) -> Public {
+    match error {
+        BackchannelError::Absent => {
+            public(StatusCode::BAD_REQUEST, ErrorCode::InvalidRequest, "logout_token is missing")
+        }
+        BackchannelError::Signature(_)
+        | BackchannelError::UnknownIssuer
+        | BackchannelError::UnknownClient
+        | BackchannelError::Policy(_)
+        | BackchannelError::Replayed => {
+            public(StatusCode::BAD_REQUEST, ErrorCode::InvalidRequest, "the logout token does not count")
+        }
+        BackchannelError::Keys(error) => keys(error),
+        BackchannelError::Store(_) => STORE_DOWN,
+        BackchannelError::Aborted => ABORTED,
     }
 }
 

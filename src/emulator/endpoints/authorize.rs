@@ -136,7 +136,7 @@ fn issue(tenant: &TenantState, asked: &Asked, session: BrowserSession) -> String
 
 /// Somebody logged in at the page: a session for the browser, a code for the application.
 pub(super) fn logged_in(tenant: &TenantState, asked: &Asked, proven: Proven) -> Result<Answer, Refusal> {
-    let session = BrowserSession { proven, at: tenant.clock.now() };
+    let session = BrowserSession { sid: random_text(&*tenant.random, 24), proven, at: tenant.clock.now() };
     let id = random_text(&*tenant.random, 32);
     tenant.logins.open(id.clone(), session.clone());
     let cookie = format!("{COOKIE}={id}; Path=/{}; HttpOnly; SameSite=Lax", tenant.name);

@@ -44,6 +44,7 @@ pub(super) fn answer(
         audience,
         organization: asked.organization,
         nonce: asked.nonce,
+        sid: Some(session.sid),
         at: GrantMoment::Code(Moment {
             auth_time: asked.max_age.map(|_| session.at.as_second()),
             acr: (session.proven.factors == Factors::Two).then_some(MULTI_FACTOR),

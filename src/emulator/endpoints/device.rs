@@ -116,6 +116,6 @@ pub(super) fn answer(
     }
     let (audience, api_scopes) = user_audience(tenant, device.audience.as_deref())?;
     let scope = granted(&device.scope, &api_scopes);
-    let login = Login { user, scope, audience, organization: None, nonce: None, at: GrantMoment::Login };
+    let login = Login { user, scope, audience, organization: None, nonce: None, sid: None, at: GrantMoment::Login };
     Ok(issue(tenant, ring, &caller.client, &login))
 }

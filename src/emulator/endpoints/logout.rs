@@ -6,6 +6,7 @@ use serde_json::{Map, Value};
 
 use super::super::answer::{Answer, Refusal};
 use super::super::arrival::Arrival;
+use super::super::backchannel;
 use super::super::page;
 use super::super::tenant::TenantState;
 use super::super::world::WorldClient;
@@ -73,9 +74,11 @@ fn may_return(client: &WorldClient, target: &str) -> bool {
 }
 
 fn close(tenant: &TenantState, arrival: &Arrival) {
-    if let Some(id) = session_id(arrival) {
-        tenant.logins.close(id);
+    let Some(id) = session_id(arrival) else { return };
+    if let Some(session) = tenant.logins.session(id) {
+        backchannel::end(tenant, &session.sid);
     }
+    tenant.logins.close(id);
 }
 
 fn refused(tenant: &TenantState, text: &str) -> Answer {

@@ -42,6 +42,7 @@ pub(super) fn answer(
         audience,
         organization: form.get("organization").map(str::to_owned),
         nonce: form.get("nonce").map(str::to_owned),
+        sid: None,
         at: GrantMoment::Login,
     };
     if wants_factor {

@@ -66,7 +66,7 @@ pub(super) fn answer(
     let (audience, api_scopes) = user_audience(tenant, form.get("audience"))?;
     let scope = granted(form.get("scope").unwrap_or_default(), &api_scopes);
     let organization = form.get("organization").map(str::to_owned);
-    let login = Login { user, scope, audience, organization, nonce: None, at: GrantMoment::Login };
+    let login = Login { user, scope, audience, organization, nonce: None, sid: None, at: GrantMoment::Login };
     Ok(issue(tenant, ring, &caller.client, &login))
 }
 

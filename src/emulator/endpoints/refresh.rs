@@ -48,6 +48,7 @@ pub(super) fn answer(
         audience: &audience,
         organization: grant.organization.as_deref(),
         nonce: None,
+        sid: None,
         at: GrantMoment::Refresh,
     };
     let mut members = user_tokens(tenant, ring, &grant);

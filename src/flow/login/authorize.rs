@@ -200,7 +200,7 @@ fn flow(call: &Call, request: &mut AuthorizationRequest) -> Result<(Flow, String
 
 /// The first of `redirect_urls` that leads back to a callback on the host the visitor is on: the cookie is there
 /// alone.
-fn own_callback(call: &Call) -> Option<String> {
+pub(in super::super) fn own_callback(call: &Call) -> Option<String> {
     let urls = call.client.redirect_urls.iter().map(|template| template.for_host(&call.host));
     urls.into_iter().find(|url| super::callback::is_answered(url, &call.host))
 }

@@ -10,12 +10,13 @@ use moka::sync::Cache;
 use serde_json::{Map, Value};
 
 use super::super::environment::Proof;
+use super::super::session::after;
 use super::super::{Call, Services, claims};
 use super::{UserinfoError, profile, to_json};
 use crate::base::clock::Clock;
 use crate::base::digest::Digest;
 use crate::jwt::claims::Claims;
-use crate::jwt::policy::{AccessTokenPolicy, LEEWAY};
+use crate::jwt::policy::{AccessTokenPolicy, LEEWAY, Rejection};
 use crate::jwt::verify::{self, JwtError};
 use crate::telemetry::metrics::{CacheName, CacheResult};
 use crate::tenant::model::Tenant;
@@ -25,6 +26,9 @@ const MOST: u64 = 100_000;
 
 /// How long a refused bearer is remembered (contract §9).
 const REFUSED_FOR: Duration = Duration::from_secs(60);
+
+/// Opaque tokens live a day at most (auth0-facts 1.17).
+const OPAQUE_AT_MOST: Duration = Duration::from_secs(86_400);
 
 /// Bearers seen before.
 #[derive(Debug)]
@@ -187,6 +191,10 @@ async fn opaque(services: &Arc<Services>, call: &Call, token: &str, key: Digest)
     if !call.client.audiences.is_empty() {
         return Err(UserinfoError::Opaque);
     }
+    // It does not say when it was issued: as long as it may be older, it counts as older.
+    if call.tenant.revoke_before.is_some_and(|before| services.now() < after(before, OPAQUE_AT_MOST)) {
+        return Err(UserinfoError::Policy(Rejection::Revoked));
+    }
     let profile = profile::of_opaque(services, call, token, key).await?;
     let proof =
         Proof::of(&call.tenant, &call.client, None, Some(&profile.object)).map_err(UserinfoError::Environment)?;
@@ -206,12 +214,11 @@ pub async fn end_bearer(services: &Arc<Services>, call: &Call, token: &str) -> R
         judge(services, call, &bearer.claims)?;
         services.userinfo.profiles.forget(&profile::subject_key(call, &bearer.claims));
         // It counts a leeway longer than it says, and so must its refusal.
-        bearer.claims.exp.map_or(Timestamp::MAX, |exp| super::super::session::after(exp, LEEWAY))
+        bearer.claims.exp.map_or(Timestamp::MAX, |exp| after(exp, LEEWAY))
     } else {
         opaque(services, call, token, key).await?;
         services.userinfo.profiles.forget(&key);
-        // Opaque tokens live a day at most (auth0-facts 1.17).
-        super::super::session::after(services.now(), Duration::from_secs(86_400))
+        after(services.now(), OPAQUE_AT_MOST)
     };
     bearers.ended.insert(key, until);
     bearers.verified.invalidate(&key);

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use redb::backends::FileBackend;
-use redb::{Builder, Database, DatabaseError};
+use redb::{Builder, Database, DatabaseError, ReadableTable};
 use zeroize::Zeroizing;
 
 use super::tables::{Halt, Tables};
@@ -124,16 +124,28 @@ fn sync_folder(path: &Path) -> io::Result<()> {
     File::open(folder.unwrap_or(Path::new(".")))?.sync_all()
 }
 
+/// Which file will do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Wanted {
+    /// One that is made, if there is none.
+    NewOrOld,
+    /// One that is there: while it serves, a file that has gone must not turn into an empty one.
+    Old,
+}
+
 /// Opens the file, or makes it.
-pub(super) fn open(path: &Path, ring: &KeyRing, random: &dyn Random) -> Result<Database, OpenError> {
+pub(super) fn open(path: &Path, wanted: Wanted, ring: &KeyRing, random: &dyn Random) -> Result<Database, OpenError> {
     let io_error = |source| OpenError::Io { path: path.to_owned(), source };
-    let file = options().open(path).map_err(io_error)?;
+    let file = options(wanted).open(path).map_err(io_error)?;
     let metadata = file.metadata().map_err(io_error)?;
     if metadata.permissions().mode() & 0o077 != 0 {
         file.set_permissions(Permissions::from_mode(OWNER_ALONE)).map_err(io_error)?;
     }
     let is_new = metadata.len() == 0;
-    let mut database = database(path, file)?;
+    if is_new && wanted == Wanted::Old {
+        return Err(OpenError::NotOurs { path: path.to_owned(), why: "somebody emptied this file".to_owned() });
+    }
+    let database = database(path, file)?;
     check(&database, ring, random).map_err(|why| match why {
         Refused::Keys => OpenError::OtherKeys { path: path.to_owned() },
         Refused::File(why) => OpenError::NotOurs { path: path.to_owned(), why },
@@ -141,13 +153,12 @@ pub(super) fn open(path: &Path, ring: &KeyRing, random: &dyn Random) -> Result<D
     if is_new {
         sync_folder(path).map_err(io_error)?;
     }
-    compact(&mut database, path);
     Ok(database)
 }
 
-fn options() -> OpenOptions {
+fn options(wanted: Wanted) -> OpenOptions {
     let mut options = OpenOptions::new();
-    options.read(true).write(true).create(true).truncate(false).mode(OWNER_ALONE);
+    options.read(true).write(true).create(wanted == Wanted::NewOrOld).truncate(false).mode(OWNER_ALONE);
     options
 }
 
@@ -197,26 +208,40 @@ fn check(database: &Database, ring: &KeyRing, random: &dyn Random) -> Result<(),
         Some(_) => return Err(Refused::File("a later release wrote it".to_owned())),
         None => return Err(Refused::File("this is another program's file".to_owned())),
     }
-    if tables.about(KEYS)?.is_some_and(|sealed| ring.open_bytes(&KEYS_PLACE, &sealed).is_err()) {
+    if is_empty {
+        tables.set_about(KEYS, &proof(ring, random)?)?;
+    }
+    if has_keys(&tables.about, ring).is_err() {
         return Err(Refused::Keys);
     }
-    prove_keys(&mut tables, ring, random)?;
+    renew_proof(&mut tables, ring, random)?;
     drop(tables);
     transaction.commit().map_err(Halt::from)?;
     Ok(())
 }
 
-/// Keeps something in the file that the first key opens, so that the next start knows whether it has the keys.
-pub(super) fn prove_keys(tables: &mut Tables<'_>, ring: &KeyRing, random: &dyn Random) -> Result<(), Halt> {
+/// Something in the file that its keys open.
+fn proof(ring: &KeyRing, random: &dyn Random) -> Result<Vec<u8>, Halt> {
+    ring.seal_bytes(random, &KEYS_PLACE, &[]).map_err(|_| Halt::Unreadable)
+}
+
+/// Whether the ring has a key of this file. Without one nothing in it can be found by name, which must not be
+/// taken for its being gone.
+pub(super) fn has_keys(about: &impl ReadableTable<&'static str, &'static [u8]>, ring: &KeyRing) -> Result<(), Halt> {
+    let opens = about.get(KEYS)?.is_some_and(|sealed| ring.open_bytes(&KEYS_PLACE, sealed.value()).is_ok());
+    if opens { Ok(()) } else { Err(Halt::Unreadable) }
+}
+
+/// Keeps the proof under the first key: the others may leave the ring before the next start.
+pub(super) fn renew_proof(tables: &mut Tables<'_>, ring: &KeyRing, random: &dyn Random) -> Result<(), Halt> {
     if !tables.about(KEYS)?.is_some_and(|sealed| ring.is_of_first_key(&sealed)) {
-        let sealed = ring.seal_bytes(random, &KEYS_PLACE, &[]).map_err(|_| Halt::Unreadable)?;
-        tables.set_about(KEYS, &sealed)?;
+        tables.set_about(KEYS, &proof(ring, random)?)?;
     }
     Ok(())
 }
 
 /// A file does not shrink by itself. After a night's peak it may be far larger than what lives in it.
-fn compact(database: &mut Database, path: &Path) {
+pub(super) fn compact(database: &mut Database, path: &Path) {
     let length = std::fs::metadata(path).map_or(0, |file| file.len());
     let live = database.begin_write().map_err(Halt::from).and_then(|transaction| {
         let stats = transaction.stats()?;

@@ -2,7 +2,7 @@
 //!
 //! | table | key | value |
 //! |---|---|---|
-//! | `sessions` | name of the id | order of opening, [`Record`](crate::session::record::Record) |
+//! | `sessions` | name of the id | order of opening, [`Record`] |
 //! | `names` | what it is found by, name of the id | – |
 //! | `facts` | kind, key | until, payload |
 //! | `ends` | kind, until, name or key | –: what is over, the longest over first |
@@ -77,7 +77,7 @@ pub(super) struct Tables<'a> {
     pub(super) names: Table<'a, &'static [u8; 64], ()>,
     pub(super) facts: Table<'a, &'static [u8; 33], &'static [u8]>,
     ends: Table<'a, &'static [u8; END_LENGTH], ()>,
-    about: Table<'a, &'static str, &'static [u8]>,
+    pub(super) about: Table<'a, &'static str, &'static [u8]>,
     /// Whether there is something to commit.
     pub(super) changed: bool,
 }

@@ -4,6 +4,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::sync::Mutex;
 
+use redb::Database;
 use tempfile::TempDir;
 
 use super::*;
@@ -164,6 +165,27 @@ async fn keys_that_are_rotated_while_it_serves_are_those_of_the_next_start() {
     place.open(NEW).expect("opens");
 }
 
+#[tokio::test]
+async fn keys_that_do_not_open_the_file_make_nothing_gone() {
+    let place = Place::new();
+    let store = place.open(OLD).expect("opens");
+    let session = sample(place.clock.now(), "auth0|1");
+    let id = opened(&store, &session).await;
+    let unreadable = |error: StoreError| assert!(matches!(error, StoreError::Unreadable), "{error:?}");
+    store.ambient.ring.replace(NEW).expect("is a ring");
+    let whose = Whose::Tenant { tenant: session.tenant.clone(), opened_before: Timestamp::MAX };
+    unreadable(store.read(&id).await.expect_err("it may be there"));
+    unreadable(store.end(&id).await.expect_err("it may be there"));
+    unreadable(store.end_all(&whose).await.expect_err("they may be there"));
+    unreadable(store.active_subjects(&session.tenant, None, 10).await.expect_err("they may be there"));
+    unreadable(store.open(&id, session.clone(), 1).await.expect_err("the next start would not read it"));
+    unreadable(store.sweep().await.expect_err("the proof is of other keys"));
+    store.ambient.ring.replace(OLD).expect("is a ring");
+    assert_eq!(read(&store, &id).await, Some(session.clone()));
+    close(store).await;
+    assert_eq!(read(&place.open(OLD).expect("opens"), &id).await, Some(session));
+}
+
 #[test]
 fn what_is_no_session_file_or_a_damaged_one_is_refused_and_left_as_it_is() {
     let place = Place::new();
@@ -183,6 +205,17 @@ fn what_is_no_session_file_or_a_damaged_one_is_refused_and_left_as_it_is() {
 }
 
 #[test]
+fn a_file_that_goes_while_it_serves_does_not_come_back_empty() {
+    let place = Place::new();
+    let ring = KeyRing::parse(OLD).expect("is a ring");
+    let again = || file::open(&place.path(), file::Wanted::Old, &ring, &SystemRandom).expect_err("is refused");
+    assert!(matches!(again(), OpenError::Io { .. }));
+    assert!(!place.path().exists());
+    std::fs::write(place.path(), "").expect("writes");
+    assert!(matches!(again(), OpenError::NotOurs { .. }));
+}
+
+#[test]
 fn another_programs_database_and_one_of_a_later_release_are_refused() {
     const OTHERS: redb::TableDefinition<'_, &str, &str> = redb::TableDefinition::new("others");
     let place = Place::new();
@@ -196,7 +229,7 @@ fn another_programs_database_and_one_of_a_later_release_are_refused() {
     drop(place.open(OLD).expect("opens"));
     let database = Database::create(place.path()).expect("opens");
     let transaction = database.begin_write().expect("begins");
-    transaction.open_table(tables::ABOUT).expect("opens").insert("format", [2].as_slice()).expect("inserts");
+    transaction.open_table(ABOUT).expect("opens").insert("format", [2].as_slice()).expect("inserts");
     transaction.commit().expect("commits");
     drop(database);
     assert!(place.refused(OLD).to_string().contains("a later release"));

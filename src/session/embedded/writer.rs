@@ -11,8 +11,11 @@ use redb::Database;
 use tokio::sync::oneshot;
 use tokio_util::task::TaskTracker;
 
+use super::file::has_keys;
+use super::handle::Handle;
 use super::tables::{Halt, Tables};
 use crate::session::StoreError;
+use crate::session::ring::KeyRing;
 
 /// How many calls share a commit. More would make the first of them wait for longer than an fsync.
 const AT_ONCE: usize = 64;
@@ -24,7 +27,7 @@ pub(super) struct Writer {
 }
 
 struct Shared {
-    database: Arc<Database>,
+    handle: Arc<Handle>,
     queue: Mutex<Queue>,
 }
 
@@ -41,8 +44,8 @@ impl Shared {
 }
 
 impl Writer {
-    pub(super) fn new(database: Arc<Database>, tasks: TaskTracker) -> Self {
-        Self { shared: Arc::new(Shared { database, queue: Mutex::default() }), tasks }
+    pub(super) fn new(handle: Arc<Handle>, tasks: TaskTracker) -> Self {
+        Self { shared: Arc::new(Shared { handle, queue: Mutex::default() }), tasks }
     }
 
     /// Does `work` in a transaction; answers once that is on the disk. A caller that leaves does not stop it.
@@ -87,29 +90,50 @@ fn run(shared: &Shared) {
             let count = queue.calls.len().min(AT_ONCE);
             queue.calls.drain(..count).collect::<Vec<_>>()
         };
-        let failed = transact(&shared.database, &mut calls).err().map(Arc::new);
+        shared.handle.heal();
+        let failed = transact(&shared.handle, &mut calls).err();
         for call in calls {
             call.answer(failed.as_ref());
         }
     }
 }
 
+/// Why a whole transaction did not happen.
+#[derive(Clone)]
+enum Failure {
+    /// The ring has no key of this file.
+    Keys,
+    Storage(Arc<redb::Error>),
+}
+
+impl From<Failure> for StoreError {
+    fn from(failure: Failure) -> Self {
+        match failure {
+            Failure::Keys => Self::Unreadable,
+            Failure::Storage(error) => Self::Unavailable(Box::new(error)),
+        }
+    }
+}
+
 /// All of them or, where it fails, none.
-fn transact(database: &Database, calls: &mut [Box<dyn Call>]) -> Result<(), redb::Error> {
-    commit(database, calls).map_err(|halt| {
-        let error = match halt {
-            Halt::Storage(error) => error,
-            Halt::Unreadable => redb::Error::Corrupted("a table".to_owned()),
-        };
-        tracing::error!(%error, "the session file cannot be written");
-        error
+fn transact(handle: &Handle, calls: &mut [Box<dyn Call>]) -> Result<(), Failure> {
+    handle.with(|database| commit(database, handle.ring(), calls)).map_err(|halt| match halt {
+        Halt::Storage(error) => {
+            tracing::error!(%error, "the session file cannot be written");
+            Failure::Storage(Arc::new(error))
+        }
+        Halt::Unreadable => {
+            tracing::error!("none of the session keys opens the session file: it is neither read nor written");
+            Failure::Keys
+        }
     })
 }
 
-fn commit(database: &Database, calls: &mut [Box<dyn Call>]) -> Result<(), Halt> {
+fn commit(database: &Database, ring: &KeyRing, calls: &mut [Box<dyn Call>]) -> Result<(), Halt> {
     // Durability is `Immediate` unless another is asked for: a commit returns after its fsync.
     let transaction = database.begin_write()?;
     let mut tables = Tables::open(&transaction)?;
+    has_keys(&tables.about, ring)?;
     for call in calls {
         call.work(&mut tables)?;
     }
@@ -129,7 +153,7 @@ trait Call: Send {
     fn work(&mut self, tables: &mut Tables<'_>) -> Result<(), Halt>;
 
     /// Tells the caller, once it is known how the transaction ended.
-    fn answer(self: Box<Self>, failed: Option<&Arc<redb::Error>>);
+    fn answer(self: Box<Self>, failed: Option<&Failure>);
 }
 
 struct Job<W, T> {
@@ -153,9 +177,8 @@ where
         Ok(())
     }
 
-    fn answer(self: Box<Self>, failed: Option<&Arc<redb::Error>>) {
-        let unavailable = |error: &Arc<redb::Error>| Err(StoreError::Unavailable(Box::new(Arc::clone(error))));
-        let outcome = failed.map(unavailable).or(self.outcome);
+    fn answer(self: Box<Self>, failed: Option<&Failure>) {
+        let outcome = failed.map(|failure| Err(failure.clone().into())).or(self.outcome);
         if let Some(outcome) = outcome {
             // A caller that left needs no answer.
             let _ = self.sender.send(outcome);

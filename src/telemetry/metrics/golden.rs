@@ -12,6 +12,7 @@ use crate::telemetry::GrantLabel;
 
 /// Name, type and labels of every family, without the namespace.
 const FAMILIES: &str = "\
+backchannel_logouts_total counter result
 breaker_state gauge api,tenant
 build_info gauge version
 cache_requests_total counter cache,result
@@ -117,6 +118,7 @@ fn what_is_counted_once_a_start_is_there_from_the_start() {
     let text = String::from_utf8(text).expect("is text");
     for series in [
         r#"auth0_gateway_refresh_total{result="lost"} 0"#,
+        r#"auth0_gateway_backchannel_logouts_total{result="rejected"} 0"#,
         r#"auth0_gateway_tenant_resolution_total{reason="disputed"} 0"#,
         r#"auth0_gateway_session_store_errors_total{kind="unavailable"} 0"#,
         r#"auth0_gateway_config_reloads_total{result="failed"} 0"#,

@@ -43,6 +43,10 @@ label! {
         V2Logout => "v2_logout",
         /// `/oidc/logout`
         OidcLogout => "oidc_logout",
+        /// `/verify`, `/verify/TENANT/CLIENT`
+        Verify => "verify",
+        /// `POST /backchannel-logout`
+        BackchannelLogout => "backchannel_logout",
         /// `POST /oauth/revoke`
         Revoke => "revoke",
         /// `POST /oauth/device/code`
@@ -144,6 +148,20 @@ label! {
         /// The outcome of a rotating token is unknown; the session ended.
         Lost => "lost",
         /// It may be tried again.
+        Error => "error",
+    }
+}
+
+label! {
+    /// What came of a logout token.
+    BackchannelResult {
+        /// At least one session ended.
+        Ended => "ended",
+        /// It counts, and there was no session.
+        None => "none",
+        /// It does not count.
+        Rejected => "rejected",
+        /// Keys or store cannot be had.
         Error => "error",
     }
 }

@@ -9,7 +9,8 @@ use prometheus::{
 };
 
 use super::labels::{
-    Api, CacheName, CacheResult, Endpoint, RefreshResult, ReloadResult, ResolutionReason, StoreErrorKind, TenantState,
+    Api, BackchannelResult, CacheName, CacheResult, Endpoint, RefreshResult, ReloadResult, ResolutionReason,
+    StoreErrorKind, TenantState,
 };
 use super::tenant_info::{Labelled, TenantInfo};
 
@@ -27,6 +28,7 @@ pub(super) struct Families {
     pub(super) resolutions: Vec<IntCounter>,
     pub(super) logins: IntCounterVec,
     pub(super) refreshes: Vec<IntCounter>,
+    pub(super) backchannel_logouts: Vec<IntCounter>,
     pub(super) upstream: IntCounterVec,
     pub(super) upstream_seconds: Vec<Histogram>,
     pub(super) ratelimit_remaining: IntGaugeVec,
@@ -68,6 +70,7 @@ impl Families {
         let upstream_seconds = seconds(to, "upstream_request_duration_seconds", "Time Auth0 took, by API.", &["api"])?;
         let resolutions = counters(to, "tenant_resolution_total", "How tenants were found, or why not.", &["reason"])?;
         let refreshes = counters(to, "refresh_total", "How refreshes ended.", &["result"])?;
+        let backchannel = counters(to, "backchannel_logouts_total", "What came of logout tokens.", &["result"])?;
         let caches = counters(to, "cache_requests_total", "What caches said.", &["cache", "result"])?;
         let reloads = counters(to, "config_reloads_total", "How reloads ended.", &["result"])?;
         let store_errors =
@@ -84,6 +87,10 @@ impl Families {
             resolutions: ResolutionReason::ALL.iter().map(|it| resolutions.with_label_values(&[it.name()])).collect(),
             logins: counters(to, "logins_total", "How logins ended.", &["tenant", "grant", "result"])?,
             refreshes: RefreshResult::ALL.iter().map(|it| refreshes.with_label_values(&[it.name()])).collect(),
+            backchannel_logouts: BackchannelResult::ALL
+                .iter()
+                .map(|it| backchannel.with_label_values(&[it.name()]))
+                .collect(),
             upstream: counters(to, "upstream_requests_total", "Calls to Auth0.", &["tenant", "api", "code"])?,
             upstream_seconds: Api::ALL.iter().map(|it| upstream_seconds.with_label_values(&[it.name()])).collect(),
             ratelimit_remaining: gauges(

@@ -10,7 +10,7 @@ use hyper_util::rt::TokioExecutor;
 use serde_json::Value;
 
 /// Headers that an answer of the public listener may have. What is not here has leaked.
-const ALLOWED: [&str; 20] = [
+const ALLOWED: [&str; 25] = [
     "content-type",
     "content-length",
     "date",
@@ -25,6 +25,11 @@ const ALLOWED: [&str; 20] = [
     "deprecation",
     "link",
     "location",
+    "x-auth-user",
+    "x-auth-tenant",
+    "x-auth-email",
+    "x-auth-email-verified",
+    "x-auth-groups",
     "access-control-allow-origin",
     "access-control-allow-credentials",
     "access-control-allow-headers",
