@@ -200,13 +200,15 @@ fn services(
         Transport::new(TransportOptions { addresses, ca_file: settings.ca_file.clone() }).context("transport")?;
     let auth0 = Auth0Client::new(transport, Arc::clone(metrics), Arc::clone(clock), Arc::clone(random));
     let tasks = shutdown.tracker().clone();
+    let (sessions, kept_ends) = session_store(settings, keys, shutdown, (clock, random, metrics))?;
     Ok(Services {
         keys: KeySets::new(auth0.clone(), Arc::clone(metrics), Arc::clone(clock), tasks.clone()),
         discovery: Documents::new(auth0.clone(), Arc::clone(metrics), Arc::clone(clock), tasks.clone()),
         auth0,
         userinfo: userinfo::Caches::new(clock),
         ring: Arc::clone(&keys.ring),
-        sessions: session_store(settings, keys, shutdown, (clock, random, metrics))?,
+        sessions,
+        kept_ends,
         refreshes: refresh::Refreshes::default(),
         clock: Arc::clone(clock),
         random: Arc::clone(random),

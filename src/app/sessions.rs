@@ -12,6 +12,7 @@ use crate::flow::Services;
 use crate::server::shutdown::Shutdown;
 use crate::session::SessionStore;
 use crate::session::embedded::{self, EmbeddedStore, OpenError, ensure_key_file, session_file};
+use crate::session::kept_ends::KeptEnds;
 use crate::session::memory::MemoryStore;
 use crate::session::observed::ObservedStore;
 use crate::session::ring::KeyRing;
@@ -71,7 +72,7 @@ pub(super) fn session_store(
     keys: &SessionKeys,
     shutdown: &Shutdown,
     ambient: Ambient<'_>,
-) -> Result<Arc<dyn SessionStore>, StartError> {
+) -> Result<(Arc<dyn SessionStore>, Arc<KeptEnds>), StartError> {
     let (clock, random, metrics) = ambient;
     let url = settings.sessions_url();
     let (store, backend): (Arc<dyn SessionStore>, _) = if url == "memory:" {
@@ -89,7 +90,10 @@ pub(super) fn session_store(
             "--sessions {scheme}: is not there; sessions are kept in `file:PATH`, in Redis (`redis://…`) or in `memory:`"
         )));
     };
-    Ok(Arc::new(ObservedStore::new(store, backend, Arc::clone(clock), Arc::clone(metrics))))
+    let kept_ends = Arc::new(KeptEnds::new(store, Arc::clone(clock)));
+    shutdown.tracker().spawn(Arc::clone(&kept_ends).follow(shutdown.closing().clone()));
+    let store = ObservedStore::new(kept_ends.clone(), backend, Arc::clone(clock), Arc::clone(metrics));
+    Ok((Arc::new(store), kept_ends))
 }
 
 pub(super) fn sweep(services: &Arc<Services>, shutdown: &Shutdown) {

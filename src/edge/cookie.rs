@@ -125,6 +125,7 @@ mod tests {
             tokens_on_request: false,
             per_user: 50,
             recheck: std::time::Duration::from_secs(60),
+            on_store_error: crate::tenant::model::OnStoreError::FailClosed,
             hosts: Vec::new(),
         };
         let id = SessionId::generate(&crate::base::random::SeededRandom::new(1));

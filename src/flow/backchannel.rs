@@ -121,13 +121,19 @@ async fn end(services: &Services, notice: &Notice) -> Result<u64, BackchannelErr
     let Logout { sid, subject, at, id, counts_until } = verified(services, notice).await?;
     let issuer = notice.tenant.auth0.issuer.clone();
     let key = Digest::of_parts([b"logout token".as_slice(), issuer.as_str().as_bytes(), id.as_bytes()]);
-    if !services.sessions.first_time(key, counts_until).await.map_err(BackchannelError::Store)? {
-        return Err(BackchannelError::Replayed);
-    }
     let whose = match sid {
         Some(sid) => Whose::Sid { issuer, sid },
         None => Whose::User { issuer, subject, opened_before: Some(at) },
     };
+    match services.sessions.first_time(key, counts_until).await {
+        Ok(true) => {}
+        Ok(false) => return Err(BackchannelError::Replayed),
+        Err(error) => {
+            // Auth0 does not come again.
+            services.kept_ends.owe_all(&whose);
+            return Err(BackchannelError::Store(error));
+        }
+    }
     services.sessions.end_all(&whose).await.map_err(BackchannelError::Store)
 }
 

@@ -7,6 +7,7 @@ use super::session;
 use super::userinfo::{self, UserinfoError};
 use super::{Call, Services};
 use crate::base::secret::Secret;
+use crate::session::kept_ends::Unheard;
 use crate::session::{SessionId, StoreError};
 
 /// Why a logout cannot be called done.
@@ -93,16 +94,43 @@ pub async fn sid(services: &Services, call: &Call, id: &SessionId) -> Option<Box
 }
 
 /// Ends the session behind the cookie. One that is gone already, or was opened elsewhere, is no
-/// error: there is nothing of this client's to end, and the cookie is cleared either way.
+/// error: there is nothing of this client's to end, and the cookie is cleared either way. While the store does not
+/// answer that is an error, and the session ends as soon as it does.
 pub async fn session(services: &Arc<Services>, call: &Call, id: &SessionId) -> Result<(), LogoutError> {
-    if !session::is_own(services, call, id).await.map_err(LogoutError::Store)? {
-        return Ok(());
-    }
-    let ended = services.sessions.end(id).await.map_err(LogoutError::Store)?;
-    if let Some(refresh_token) = ended.and_then(|session| session.refresh_token) {
-        revoke_later(services, call, refresh_token);
+    match end(services, call, id).await {
+        Ok(Some(refresh_token)) => revoke_later(services, call, refresh_token),
+        Ok(None) => {}
+        Err(error) => {
+            if matches!(error, StoreError::Unavailable(_)) {
+                services.kept_ends.owe(unheard(services, call, id));
+            }
+            return Err(LogoutError::Store(error));
+        }
     }
     Ok(())
+}
+
+/// The session's refresh token, if it had one and this caller ended it.
+async fn end(services: &Services, call: &Call, id: &SessionId) -> Result<Option<Secret>, StoreError> {
+    if !session::is_own(services, call, id).await? {
+        return Ok(None);
+    }
+    Ok(services.sessions.end(id).await?.and_then(|session| session.refresh_token))
+}
+
+fn unheard(services: &Arc<Services>, call: &Call, id: &SessionId) -> Unheard {
+    let (owner, revoker) = (call.clone(), call.clone());
+    // The services hold what is made here.
+    let services = Arc::downgrade(services);
+    Unheard {
+        id: id.clone(),
+        owns: Some(Box::new(move |session| session::is_of(&owner, session))),
+        ended: Some(Box::new(move |session| {
+            if let (Some(services), Some(refresh_token)) = (services.upgrade(), session.refresh_token) {
+                revoke_later(&services, &revoker, refresh_token);
+            }
+        })),
+    }
 }
 
 /// Forgets a refresh token that nobody has any more. Auth0 need not be up for it: the revocation follows on its

@@ -35,6 +35,7 @@ use crate::base::random::Random;
 use crate::cache::discovery::Documents;
 use crate::cache::keyset::KeySets;
 use crate::session::SessionStore;
+use crate::session::kept_ends::KeptEnds;
 use crate::session::ring::KeyRing;
 use crate::telemetry::metrics::Metrics;
 use crate::tenant::model::{Client, Tenant};
@@ -63,6 +64,8 @@ pub struct Services {
     pub ring: Arc<KeyRing>,
     /// Where sessions are.
     pub sessions: Arc<dyn SessionStore>,
+    /// The logouts that it has not heard of.
+    pub kept_ends: Arc<KeptEnds>,
     /// Refreshes under way.
     pub refreshes: refresh::Refreshes,
     /// What time it is.

@@ -13,6 +13,7 @@ use super::{Call, Services};
 use crate::auth0::token::Granted;
 use crate::jwt::claims::Claims;
 use crate::session::{Session, SessionId, StoreError, Stored};
+use crate::tenant::model::OnStoreError;
 
 /// A session is touched at most this often (contract §9).
 const TOUCH_EVERY: Duration = Duration::from_secs(60);
@@ -108,7 +109,7 @@ impl Login<'_> {
 }
 
 /// The session behind a cookie, checked, touched and, where it is due, renewed.
-pub async fn load(services: &std::sync::Arc<Services>, call: &Call, id: &SessionId) -> Result<Stored, SessionError> {
+async fn load(services: &std::sync::Arc<Services>, call: &Call, id: &SessionId) -> Result<Stored, SessionError> {
     let stored = read(services, call, id).await?;
     let now = services.now();
     touch(services, call, id, &stored.session, now).await?;
@@ -122,6 +123,30 @@ pub async fn load(services: &std::sync::Arc<Services>, call: &Call, id: &Session
         Err(_) if may_serve_unconfirmed(call, &stored.session, now) => Ok(stored),
         Err(error) => Err(SessionError::Unconfirmed(error)),
     }
+}
+
+/// The same for those who only want to know who the user is: while the store does not answer they get, where the client's
+/// file says so, what was read within the last minute. Nothing is written or renewed then.
+pub async fn load_or_recent(
+    services: &std::sync::Arc<Services>,
+    call: &Call,
+    id: &SessionId,
+) -> Result<Stored, SessionError> {
+    let error = match load(services, call, id).await {
+        Err(error @ SessionError::Store(StoreError::Unavailable(_))) => error,
+        answer => return answer,
+    };
+    match call.client.session.on_store_error {
+        OnStoreError::FailClosed => Err(error),
+        OnStoreError::ServeStale => recent(services, call, id).ok_or(error),
+    }
+}
+
+fn recent(services: &Services, call: &Call, id: &SessionId) -> Option<Stored> {
+    let stored = services.sessions.recent(id)?;
+    let is_confirmed =
+        stored.session.refresh_token.is_none() || may_serve_unconfirmed(call, &stored.session, services.now());
+    (is_confirmed && check(call, &stored.session).is_ok()).then_some(stored)
 }
 
 /// Renews the session now, because its holder asks for it. Seconds that the access token has to live.
@@ -152,7 +177,7 @@ pub async fn is_own(services: &Services, call: &Call, id: &SessionId) -> Result<
 }
 
 /// Whether this client opened it, on a host that counts.
-fn is_of(call: &Call, session: &Session) -> bool {
+pub(super) fn is_of(call: &Call, session: &Session) -> bool {
     let Call { tenant, client, host, .. } = call;
     session.tenant == tenant.name
         && session.issuer == tenant.auth0.issuer

@@ -33,12 +33,13 @@ pub async fn is_well(services: &Services, status: &Status) -> bool {
     count_sessions(services).await && status.is_well()
 }
 
-/// Asks the store how many sessions there are, for the gauges. Whether it answered.
+/// Asks the store how many sessions there are, for the gauges. Whether it answered, and has heard of every logout.
 pub async fn count_sessions(services: &Services) -> bool {
     let counted = services.sessions.count().await;
-    services.metrics.session_store_up(counted.is_ok());
+    let is_up = counted.is_ok() && services.sessions.is_whole();
+    services.metrics.session_store_up(is_up);
     if let Ok(live) = counted {
         services.metrics.sessions(live);
     }
-    counted.is_ok()
+    is_up
 }

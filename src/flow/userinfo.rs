@@ -104,7 +104,7 @@ pub(super) async fn shown(
 ) -> Result<Map<String, Value>, UserinfoError> {
     match credential {
         Credential::Session(id) => {
-            let stored = session::load(services, call, id).await.map_err(UserinfoError::Session)?;
+            let stored = session::load_or_recent(services, call, id).await.map_err(UserinfoError::Session)?;
             Ok(claims::present(&stored.session.claims, &call.tenant.claims))
         }
         // What was made a body of a moment ago, or is one in the cache, is an object.

@@ -5,6 +5,7 @@
 
 pub mod conformance;
 pub mod embedded;
+pub mod kept_ends;
 pub mod memory;
 pub mod observed;
 pub mod record;
@@ -256,6 +257,23 @@ pub trait SessionStore: Send + Sync + fmt::Debug {
     /// The shared result, until its time.
     fn shared(&self, key: Digest) -> StoreFuture<'_, Option<Bytes>>;
 
+    /// What was read of the session within the last [`RECENT`] while every change was heard of, for when the store
+    /// cannot be asked. Never one whose end was heard of here. Asks nobody; most stores keep nothing.
+    fn recent(&self, _id: &SessionId) -> Option<Stored> {
+        None
+    }
+
+    /// Which server answers; another one may lack what the one before had answered last. `None`: what was answered
+    /// is never lost.
+    fn server(&self) -> Option<u64> {
+        None
+    }
+
+    /// Whether it has heard of every end that was asked for here.
+    fn is_whole(&self) -> bool {
+        true
+    }
+
     /// Drops what is over. Called now and then; changes nothing that can be observed but memory, and what
     /// [`end`](Self::end) gives back of sessions that are over.
     fn sweep(&self) -> StoreFuture<'_, ()>;
@@ -264,3 +282,6 @@ pub trait SessionStore: Send + Sync + fmt::Debug {
 /// How long after a lease's end a store still refuses its predecessors: far longer than any holder's
 /// work may take (`refresh.timeout`).
 pub const FENCE_MEMORY: Duration = Duration::from_hours(1);
+
+/// For how long a session may be served that the store cannot be asked about (contract §4, `serve_stale`).
+pub const RECENT: Duration = Duration::from_secs(60);

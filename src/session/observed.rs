@@ -38,7 +38,8 @@ impl ObservedStore {
             let answer = call.await;
             self.metrics.store_operation(self.backend, operation, self.clock.instant().duration_since(began));
             match &answer {
-                Ok(_) => self.metrics.session_store_up(true),
+                // It counts as back once it has heard of what it missed.
+                Ok(_) => self.metrics.session_store_up(self.inner.is_whole()),
                 Err(StoreError::Unavailable(_)) => {
                     self.metrics.session_store_up(false);
                     self.metrics.store_error(StoreErrorKind::Unavailable);
@@ -119,6 +120,18 @@ impl SessionStore for ObservedStore {
 
     fn shared(&self, key: Digest) -> StoreFuture<'_, Option<Bytes>> {
         self.observed(StoreOperation::Lease, self.inner.shared(key))
+    }
+
+    fn recent(&self, id: &SessionId) -> Option<Stored> {
+        self.inner.recent(id)
+    }
+
+    fn server(&self) -> Option<u64> {
+        self.inner.server()
+    }
+
+    fn is_whole(&self) -> bool {
+        self.inner.is_whole()
     }
 
     fn sweep(&self) -> StoreFuture<'_, ()> {

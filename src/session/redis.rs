@@ -169,6 +169,14 @@ impl SessionStore for RedisStore {
         Box::pin(self.shared_result(key))
     }
 
+    fn recent(&self, id: &SessionId) -> Option<Stored> {
+        self.recent_session(id)
+    }
+
+    fn server(&self) -> Option<u64> {
+        Some(self.connection.last_number())
+    }
+
     fn sweep(&self) -> StoreFuture<'_, ()> {
         Box::pin(self.sweep_sessions())
     }

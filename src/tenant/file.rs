@@ -288,8 +288,21 @@ pub(super) struct SessionFile {
     pub(super) per_user: Option<u32>,
     /// Within this, Auth0 has confirmed a session that can be refreshed. Default: 1h.
     pub(super) recheck: Option<DurationText>,
+    /// What `/userinfo` and `/verify` say of a session while the session store does not answer. Default: `fail_closed`.
+    pub(super) on_store_error: Option<OnStoreErrorFile>,
     /// Further hosts that a session counts on.
     pub(super) hosts: Option<Vec<Text>>,
+}
+
+/// What is said of a session while the store does not answer.
+#[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+#[schemars(rename = "OnStoreError")]
+pub(super) enum OnStoreErrorFile {
+    /// 503
+    FailClosed,
+    /// What was read within the last minute; a logout at another replica may go unnoticed for so long
+    ServeStale,
 }
 
 /// RFC 6265bis `SameSite`.

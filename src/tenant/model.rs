@@ -20,7 +20,7 @@ use crate::jwt::alg::SigningAlg;
 use crate::oauth::grant::GrantType;
 use crate::oauth::scope::Scopes;
 
-pub use policies::{RefreshPolicy, SameSite, SessionPolicy, TokenResponse};
+pub use policies::{OnStoreError, RefreshPolicy, SameSite, SessionPolicy, TokenResponse};
 
 /// One Auth0 tenant and the applications of it that the gateway fronts.
 #[derive(Debug)]

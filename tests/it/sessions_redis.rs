@@ -2,6 +2,7 @@
 
 mod copies;
 mod failures;
+mod outage;
 mod secrets;
 
 use std::sync::atomic::{AtomicUsize, Ordering};

@@ -21,6 +21,7 @@ use auth0_gateway::edge::service::{EdgeOptions, PublicService};
 use auth0_gateway::flow::status::Readiness;
 use auth0_gateway::flow::userinfo::{self, Credential};
 use auth0_gateway::flow::{Call, Services, UpstreamTime, refresh};
+use auth0_gateway::session::kept_ends::KeptEnds;
 use auth0_gateway::session::memory::MemoryStore;
 use auth0_gateway::session::observed::ObservedStore;
 use auth0_gateway::session::ring::KeyRing;
@@ -191,7 +192,8 @@ fn services(clock: &Arc<dyn Clock>, random: &Arc<dyn Random>, metrics: &Arc<Metr
     let auth0 = Auth0Client::new(transport, Arc::clone(metrics), Arc::clone(clock), Arc::clone(random));
     let tasks = TaskTracker::new();
     let sessions = Arc::new(MemoryStore::new(Arc::clone(clock), MacKey::new(&[2; 32])));
-    let sessions = ObservedStore::new(sessions, StoreBackend::Memory, Arc::clone(clock), Arc::clone(metrics));
+    let kept_ends = Arc::new(KeptEnds::new(sessions, Arc::clone(clock)));
+    let sessions = ObservedStore::new(kept_ends.clone(), StoreBackend::Memory, Arc::clone(clock), Arc::clone(metrics));
     Services {
         keys: KeySets::new(auth0.clone(), Arc::clone(metrics), Arc::clone(clock), tasks.clone()),
         discovery: Documents::new(auth0.clone(), Arc::clone(metrics), Arc::clone(clock), tasks.clone()),
@@ -199,6 +201,7 @@ fn services(clock: &Arc<dyn Clock>, random: &Arc<dyn Random>, metrics: &Arc<Metr
         userinfo: userinfo::Caches::new(clock),
         ring: Arc::new(KeyRing::generate(&**random)),
         sessions: Arc::new(sessions),
+        kept_ends,
         refreshes: refresh::Refreshes::default(),
         clock: Arc::clone(clock),
         random: Arc::clone(random),

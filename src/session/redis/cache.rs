@@ -1,7 +1,8 @@
 //! Sessions that were read a moment ago, opened: a hit costs no round trip.
 //!
 //! Owns when such a copy may still be believed: while changes are heard of (`follow.rs`), nothing was heard of
-//! this session since before it was read, and for seconds at the most.
+//! this session since before it was read, and for seconds at the most. And for how long it may be shown while Redis
+//! cannot be asked.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -9,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use crate::base::clock::Clock;
 use crate::base::digest::Digest;
-use crate::session::Stored;
+use crate::session::{RECENT, Stored};
 
 /// How long a copy is believed where changes are not heard of and nobody notices (contract §4: a logout holds
 /// within 5 s with the channel cut). What hears of that earlier empties the cache at once.
@@ -71,11 +72,18 @@ impl Cache {
         self.hears.store(true, Ordering::SeqCst);
     }
 
-    /// They are not any more: nothing is believed.
+    /// They are not any more: nothing is believed. The copies stay for [`recent`](Self::recent), until changes are heard
+    /// of again or [`miss`](Self::miss)ed.
     pub(super) fn cease(&self) {
-        self.hears.store(false, Ordering::SeqCst);
+        // Told again at every vain attempt to hear.
+        if self.hears.swap(false, Ordering::SeqCst) {
+            self.all.fetch_add(1, Ordering::SeqCst);
+        }
+    }
+
+    /// Redis answered while changes were not heard of: others may have changed what is kept here.
+    pub(super) fn miss(&self) {
         self.all.fetch_add(1, Ordering::SeqCst);
-        self.copies.invalidate_all();
     }
 
     /// The session changed, or is about to.
@@ -95,6 +103,19 @@ impl Cache {
     pub(super) fn put(&self, name: Digest, stored: Stored, stamp: Stamp, sealed_length: usize) {
         let weight = u32::try_from(sealed_length * OPENED_PER_SEALED).unwrap_or(u32::MAX);
         self.copies.insert(name, Arc::new(Copy { stored, stamp, read: self.clock.instant(), weight }));
+        // Whoever forgets says so first and looks for a copy then: one of the two sees the other.
+        if self.stamp_now(&name).place != stamp.place {
+            self.copies.invalidate(&name);
+        }
+    }
+
+    /// The session as it was when changes were last heard of, if that is a copy of the last minute and not over.
+    pub(super) fn recent(&self, name: &Digest) -> Option<Stored> {
+        let copy = self.copies.get(name)?;
+        let is_recent = self.clock.instant().saturating_duration_since(copy.read) < RECENT;
+        // Since it was read, changes were heard of all the time but for the end of it.
+        let is_last = copy.stamp.all.saturating_add(1) >= self.all.load(Ordering::SeqCst);
+        (is_recent && is_last && !copy.stored.session.is_over(self.clock.now())).then(|| copy.stored.clone())
     }
 
     /// The session, if it can be believed and is not over. One that is over here may have been touched at
@@ -146,6 +167,10 @@ mod tests {
         fn check(&self, hits: bool) {
             assert_eq!(self.cache.get(&self.name).is_some(), hits);
         }
+
+        fn check_recent(&self, hits: bool) {
+            assert_eq!(self.cache.recent(&self.name).is_some(), hits);
+        }
     }
 
     #[test]
@@ -195,5 +220,39 @@ mod tests {
         world.check(false);
         world.read(stamp);
         world.check(false);
+    }
+
+    #[test]
+    fn what_is_not_believed_is_recent_for_a_minute_once_nothing_is_heard() {
+        let world = World::new();
+        world.clock.advance(Duration::from_secs(30));
+        world.cache.cease();
+        world.cache.cease();
+        world.check(false);
+        world.check_recent(true);
+        world.clock.advance(Duration::from_secs(29));
+        world.check_recent(true);
+        world.clock.advance(Duration::from_secs(1));
+        world.check_recent(false);
+    }
+
+    #[test]
+    fn what_changed_or_may_have_is_not_recent() {
+        let world = World::new();
+        let stamp = world.cache.stamp(&world.name).expect("hears");
+        world.cache.forget(&world.name);
+        world.cache.cease();
+        world.check_recent(false);
+        // A read that is answered after the change was heard of.
+        world.read(stamp);
+        world.check_recent(false);
+        let world = World::new();
+        world.cache.cease();
+        world.cache.miss();
+        world.check_recent(false);
+        let world = World::new();
+        world.cache.cease();
+        world.cache.begin();
+        world.check_recent(false);
     }
 }

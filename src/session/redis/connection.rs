@@ -116,6 +116,8 @@ pub(super) struct Connection {
     slot: Slot,
     /// How often opening one has failed.
     failures: AtomicU64,
+    /// The number of the last one that was opened.
+    opened: AtomicU64,
     attempts: tokio::sync::Mutex<Attempts>,
 }
 
@@ -135,6 +137,7 @@ impl Connection {
             deadlines: parts.deadlines,
             slot: Slot::default(),
             failures: AtomicU64::new(0),
+            opened: AtomicU64::new(0),
             attempts: tokio::sync::Mutex::default(),
         }
     }
@@ -143,6 +146,11 @@ impl Connection {
     pub(super) async fn open_number(&self) -> Result<u64, StoreError> {
         let connected = self.connected().await;
         connected.map(|(number, _)| number).map_err(|error| StoreError::Unavailable(error.into()))
+    }
+
+    /// Of the connection in use or, where there is none, of the last one.
+    pub(super) fn last_number(&self) -> u64 {
+        self.opened.load(Ordering::Acquire)
     }
 
     /// Whether that connection is still the one in use.
@@ -212,6 +220,7 @@ impl Connection {
                     tracing::info!("Redis answers again");
                 }
                 attempts.told = false;
+                self.opened.store(number, Ordering::Release);
                 self.slot.put(number, wire.clone());
                 Ok((number, wire))
             }

@@ -63,12 +63,17 @@ impl RedisStore {
             if stored.session.is_over(self.parts.clock.now()) {
                 return Ok(None);
             }
-            if let Some(stamp) = stamp {
-                self.cache.put(*name, stored.clone(), stamp, length);
+            match stamp {
+                Some(stamp) => self.cache.put(*name, stored.clone(), stamp, length),
+                None => self.cache.miss(),
             }
             return Ok(Some(stored));
         }
         Ok(None)
+    }
+
+    pub(super) fn recent_session(&self, id: &SessionId) -> Option<Stored> {
+        record::id(&self.parts.ring, id).iter().find_map(|name| self.cache.recent(name))
     }
 
     pub(super) async fn touch_session(&self, id: &SessionId, idle_until: Timestamp) -> Result<bool, StoreError> {

@@ -5,11 +5,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::super::file::{
-    CallersFile, ClientFile, DurationText, RefreshFile, SameSiteFile, SessionFile, SessionTokensFile, Text,
-    TokenResponseFile,
+    CallersFile, ClientFile, DurationText, OnStoreErrorFile, RefreshFile, SameSiteFile, SessionFile, SessionTokensFile,
+    Text, TokenResponseFile,
 };
 use super::super::model::{
-    Client, ClientKind, Connection, Credential, Passthrough, RefreshPolicy, SameSite, SessionPolicy, TokenResponse,
+    Client, ClientKind, Connection, Credential, OnStoreError, Passthrough, RefreshPolicy, SameSite, SessionPolicy,
+    TokenResponse,
 };
 use super::urls::{self, Schemes};
 use super::{Context, connection_name, required};
@@ -259,7 +260,8 @@ fn refresh(context: &mut Context<'_>, path: &str, file: RefreshFile) -> RefreshP
 }
 
 fn session(context: &mut Context<'_>, path: &str, file: SessionFile) -> SessionPolicy {
-    let SessionFile { same_site, idle, lifetime, cookie, expose_sid, tokens, per_user, recheck, hosts } = file;
+    let SessionFile { same_site, idle, lifetime, cookie, expose_sid, tokens, per_user, recheck, on_store_error, hosts } =
+        file;
     let policy = SessionPolicy {
         same_site: match same_site {
             Some(SameSiteFile::Strict) => SameSite::Strict,
@@ -273,6 +275,10 @@ fn session(context: &mut Context<'_>, path: &str, file: SessionFile) -> SessionP
         tokens_on_request: matches!(tokens, Some(SessionTokensFile::OnRequest)),
         per_user: per_user.unwrap_or(50),
         recheck: or(recheck, 3600),
+        on_store_error: match on_store_error {
+            Some(OnStoreErrorFile::ServeStale) => OnStoreError::ServeStale,
+            Some(OnStoreErrorFile::FailClosed) | None => OnStoreError::FailClosed,
+        },
         hosts: context.hosts(&format!("{path}.hosts"), &hosts.unwrap_or_default()),
     };
     if !is_cookie_name(&policy.cookie) {

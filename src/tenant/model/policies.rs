@@ -36,8 +36,20 @@ pub struct SessionPolicy {
     pub per_user: u32,
     /// Within this, Auth0 has confirmed a session that can be refreshed.
     pub recheck: Duration,
+    /// What becomes of a session while the store does not answer.
+    pub on_store_error: OnStoreError,
     /// Further hosts a session counts on; it always counts on the one it was opened on.
     pub hosts: Vec<HostPattern>,
+}
+
+/// What `/userinfo` and `/verify` say of a session while the store does not answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum OnStoreError {
+    /// Nothing: 503.
+    #[default]
+    FailClosed,
+    /// What was read within the last minute.
+    ServeStale,
 }
 
 /// RFC 6265bis `SameSite`.
