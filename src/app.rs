@@ -1,5 +1,6 @@
 //! The gateway put together: the one place that names every concrete part.
 
+mod last_good;
 pub(crate) mod reread;
 mod sessions;
 mod tenants;
@@ -37,6 +38,7 @@ use crate::server::connection::{ConnectionInfo, ConnectionOptions, Peer, Transpo
 use crate::server::listener::{Listener, ServerContext, serve};
 use crate::server::notify::{self, ServiceState};
 use crate::server::shutdown::{Outcome, Phase, Reloads, Shutdown, ShutdownTimes, Signals};
+use crate::session::SessionStore;
 use crate::settings::ServeSettings;
 use crate::telemetry::access::{AccessLog, PersonalData};
 use crate::telemetry::log::Lines;
@@ -46,7 +48,7 @@ use crate::tenant::reload::{Reloader, Removals};
 use crate::watch::{self, Watch, WatchTimes};
 use reread::Reread;
 use sessions::{SessionKeys, session_store, sweep, with_keys};
-use tenants::{accept, follow, reader_options, reload_options, watched};
+use tenants::{follow, reader_options, reload_options, watched};
 
 /// What a gateway is made of beside its settings: real in a process, movable in a test.
 #[derive(Debug)]
@@ -123,9 +125,11 @@ impl Gateway {
             shutdown.tracker(),
             shutdown.closing().clone(),
         );
-        accept(settings, &reloader.reload(Removals::Guarded).await)?;
         let files = Reread::open(settings, (&clock, &random, &metrics))?;
-        let services = Arc::new(services(settings, &files.keys, &shutdown, (&clock, &random, &metrics))?);
+        let ambient = (&clock, &random, &metrics);
+        let stores = session_store(settings.sessions_url(), &files.keys.ring, shutdown.tracker(), ambient)?;
+        last_good::first_load(settings, &reloader, stores.records, &shutdown).await?;
+        let services = Arc::new(services(settings, stores.sessions, &files.keys, &shutdown, ambient)?);
         follow(&reloader, files.clone(), changes, &shutdown);
         sweep(&services, &shutdown);
         let started = Arc::new(AtomicBool::new(false));
@@ -190,6 +194,7 @@ type Ambient<'a> = (&'a Arc<dyn Clock>, &'a Arc<dyn Random>, &'a Arc<Metrics>);
 
 fn services(
     settings: &ServeSettings,
+    sessions: Arc<dyn SessionStore>,
     keys: &SessionKeys,
     shutdown: &Shutdown,
     (clock, random, metrics): Ambient<'_>,
@@ -205,7 +210,7 @@ fn services(
         auth0,
         userinfo: userinfo::Caches::new(clock),
         ring: Arc::clone(&keys.ring),
-        sessions: session_store(settings.sessions_url(), &keys.ring, &tasks, (clock, random, metrics))?,
+        sessions,
         refreshes: refresh::Refreshes::default(),
         clock: Arc::clone(clock),
         random: Arc::clone(random),

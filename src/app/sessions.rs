@@ -8,6 +8,7 @@ use tokio_util::task::TaskTracker;
 use zeroize::Zeroizing;
 
 use super::{Ambient, StartError, mac_key};
+use crate::base::clock::Clock;
 use crate::base::random::Random;
 use crate::flow::Services;
 use crate::server::shutdown::Shutdown;
@@ -15,9 +16,10 @@ use crate::session::SessionStore;
 use crate::session::embedded::{self, EmbeddedStore, OpenError, ensure_key_file, session_file};
 use crate::session::memory::MemoryStore;
 use crate::session::observed::ObservedStore;
+use crate::session::records::RecordStore;
 use crate::session::ring::KeyRing;
 use crate::settings::ServeSettings;
-use crate::telemetry::metrics::StoreBackend;
+use crate::telemetry::metrics::{Metrics, StoreBackend};
 
 /// How often what is over is dropped from the session store.
 const SWEEP_EVERY: Duration = Duration::from_secs(60);
@@ -67,25 +69,44 @@ fn refused(error: OpenError) -> StartError {
     StartError::Configuration(format!("--sessions file: {error}"))
 }
 
+/// A session store, and the records beside it.
+#[derive(Debug)]
+pub(super) struct Stores {
+    pub(super) sessions: Arc<dyn SessionStore>,
+    /// None where nothing outlives the process.
+    pub(super) records: Option<Arc<dyn RecordStore>>,
+}
+
 pub(super) fn session_store(
     url: &str,
     ring: &Arc<KeyRing>,
     tasks: &TaskTracker,
     (clock, random, metrics): Ambient<'_>,
-) -> Result<Arc<dyn SessionStore>, StartError> {
-    let (store, backend): (Arc<dyn SessionStore>, _) = if url == "memory:" {
-        (Arc::new(MemoryStore::new(Arc::clone(clock), mac_key(&**random))), StoreBackend::Memory)
+) -> Result<Stores, StartError> {
+    if url == "memory:" {
+        let store = Arc::new(MemoryStore::new(Arc::clone(clock), mac_key(&**random)));
+        Ok(Stores { records: None, sessions: observed(store, StoreBackend::Memory, clock, metrics) })
     } else if let Some(file) = session_file_of(url) {
         let ambient =
             embedded::Ambient { ring: Arc::clone(ring), clock: Arc::clone(clock), random: Arc::clone(random) };
-        (Arc::new(EmbeddedStore::open(&file, ambient, tasks.clone()).map_err(refused)?), StoreBackend::File)
+        let store = Arc::new(EmbeddedStore::open(&file, ambient, tasks.clone()).map_err(refused)?);
+        let records = Some(Arc::clone(&store) as Arc<dyn RecordStore>);
+        Ok(Stores { records, sessions: observed(store, StoreBackend::File, clock, metrics) })
     } else {
         let scheme = url.split(':').next().unwrap_or_default();
-        return Err(StartError::Configuration(format!(
+        Err(StartError::Configuration(format!(
             "--sessions {scheme}: is not there; sessions are kept in `file:PATH` or in `memory:`"
-        )));
-    };
-    Ok(Arc::new(ObservedStore::new(store, backend, Arc::clone(clock), Arc::clone(metrics))))
+        )))
+    }
+}
+
+fn observed(
+    store: Arc<dyn SessionStore>,
+    backend: StoreBackend,
+    clock: &Arc<dyn Clock>,
+    metrics: &Arc<Metrics>,
+) -> Arc<dyn SessionStore> {
+    Arc::new(ObservedStore::new(store, backend, Arc::clone(clock), Arc::clone(metrics)))
 }
 
 pub(super) fn sweep(services: &Arc<Services>, shutdown: &Shutdown) {

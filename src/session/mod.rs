@@ -8,6 +8,7 @@ pub mod embedded;
 pub mod memory;
 pub mod observed;
 pub mod record;
+pub mod records;
 pub mod ring;
 
 use std::fmt;
