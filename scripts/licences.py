@@ -13,7 +13,7 @@ BANNED = set(DENY["bans"]["deny"])
 
 def satisfied(expression):
     """Whether some choice of the expression's alternatives is allowed throughout."""
-    expression = expression.replace("/", " OR ")
+    expression = re.sub(r"(?<= )(and|or|with)(?= )", lambda word: word[0].upper(), expression.replace("/", " OR "))
     tokens = re.findall(r"\(|\)|[^\s()]+(?: WITH [^\s()]+)?", expression)
     python = " ".join(
         {"OR": "or", "AND": "and", "(": "(", ")": ")"}.get(token, str(token in ALLOWED)) for token in tokens

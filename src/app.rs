@@ -1,6 +1,7 @@
 //! The gateway put together: the one place that names every concrete part.
 
 mod last_good;
+mod redis_sessions;
 pub(crate) mod reread;
 mod sessions;
 mod tenants;
@@ -127,7 +128,7 @@ impl Gateway {
         );
         let files = Reread::open(settings, (&clock, &random, &metrics))?;
         let ambient = (&clock, &random, &metrics);
-        let stores = session_store(settings.sessions_url(), &files.keys.ring, shutdown.tracker(), ambient)?;
+        let stores = session_store(settings, &files.keys, &shutdown, ambient)?;
         last_good::first_load(settings, &reloader, stores.records, &shutdown).await?;
         let services = Arc::new(services(settings, stores.sessions, &files.keys, &shutdown, ambient)?);
         follow(&reloader, files.clone(), changes, &shutdown);

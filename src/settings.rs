@@ -113,13 +113,15 @@ pub struct ServeSettings {
         help_heading = "Auth0"
     )]
     pub allow_upstream: Vec<IpNet>,
-    /// Further certificate authorities that a tenant's certificate may come from, PEM.
+    /// Further certificate authorities that a tenant's certificate may come from, PEM. For `rediss://` the only ones.
     #[arg(long, env = "AUTH0_GATEWAY_CA_FILE", value_name = "FILE", help_heading = "Auth0")]
     pub ca_file: Option<PathBuf>,
 
-    /// Where sessions are kept: `file:PATH` (in a directory that exists; for one gateway) or `memory:`.
+    /// Where sessions are kept: `file:PATH` (in a directory that exists; for one gateway), `memory:`, or with
+    /// --session-keys `redis://[USER:PASSWORD@]HOST[:PORT][/DATABASE]`, `rediss://…` (TLS),
+    /// `redis-sentinel://HOST,HOST/NAME`, `redis-cluster://HOST,HOST`, each with `?prefix=`.
     /// [default: a file in `$STATE_DIRECTORY` or `/var/lib/auth0-gateway`; `dev`: `memory:`]
-    #[arg(long, env = "AUTH0_GATEWAY_SESSIONS", value_name = "URL", help_heading = "Sessions")]
+    #[arg(long, env = "AUTH0_GATEWAY_SESSIONS", hide_env_values = true, value_name = "URL", help_heading = "Sessions")]
     pub sessions: Option<String>,
 
     /// Keys that seal sessions and what browsers carry, one a line (`openssl rand -base64 32`): the first seals, all
@@ -197,11 +199,11 @@ pub fn state_directory(environment: &dyn Fn(&str) -> Option<String>) -> PathBuf 
 
 /// The original service's names that nothing here answers to yet, with what stands in their place.
 const NOT_YET: [(&str, &str); 6] = [
-    ("REDIS_HOSTS", "sessions in Redis are not there yet"),
-    ("REDIS_MODE", "sessions in Redis are not there yet"),
-    ("REDIS_MASTER_NAME", "sessions in Redis are not there yet"),
-    ("REDIS_USERNAME", "sessions in Redis are not there yet"),
-    ("REDIS_PASSWORD", "sessions in Redis are not there yet"),
+    ("REDIS_HOSTS", "say where Redis is by --sessions"),
+    ("REDIS_MODE", "say where Redis is by --sessions"),
+    ("REDIS_MASTER_NAME", "say where Redis is by --sessions"),
+    ("REDIS_USERNAME", "say where Redis is by --sessions"),
+    ("REDIS_PASSWORD", "say where Redis is by --sessions"),
     ("SESSION_DURATION_SECONDS", "set `session.lifetime` in the defaults file"),
 ];
 
@@ -242,6 +244,13 @@ impl ServeSettings {
     /// Where callers come in.
     pub fn public_address(&self) -> &str {
         self.listen.as_deref().unwrap_or("0.0.0.0:8080")
+    }
+
+    /// Where sessions are kept, without a name and password, for people to see.
+    pub fn sessions_shown(&self) -> String {
+        let url = self.sessions_url();
+        let Some((scheme, rest)) = url.split_once("://") else { return url.to_owned() };
+        format!("{scheme}://{}", rest.rsplit_once('@').map_or(rest, |(_, hosts)| hosts))
     }
 
     /// The path before every public endpoint, without a slash at its end; empty for none.
@@ -300,6 +309,14 @@ mod tests {
         let networks = settings.trusted_networks();
         assert_eq!(networks.len(), 2 + PRIVATE.len());
         assert!(parse_networks("nonsense").is_err());
+    }
+
+    #[test]
+    fn no_password_of_a_store_is_shown() {
+        let shown = |url| parse(&["--sessions", url]).sessions_shown();
+        assert_eq!(shown("redis://user:p@ss@host:1/2"), "redis://host:1/2");
+        assert_eq!(shown("redis-cluster://a,b"), "redis-cluster://a,b");
+        assert_eq!(shown("memory:"), "memory:");
     }
 
     #[test]

@@ -17,14 +17,6 @@ from rounds import Result
 from rows import Row
 from specials import Special
 
-ELSEWHERE = (
-    ("reload of 10,000 tenants, cold", "not in this page: no peer does it, so it is measured alone"),
-    ("reload, one file changed", "not in this page, for the same reason"),
-    ("added p99 over direct upstream, 1,000 req/s",
-     "not in this page: the open loop of `bench` sends it; `bench/peers/run token --serve` starts whom it is sent to"),
-)
-"""Targets that are no row here, each with the reason."""
-
 HEAD = """# Results
 
 Written by `bench/peers/run --markdown`; nothing here is typed. How to read it, and where it is unfair:
@@ -97,7 +89,6 @@ def write(rows: Mapping[str, Row | Special], failures: list[str]) -> str:
     text += ["## Targets", "", "| row | ratio, a round each | min/med/max | floor | goal |", "|---|---|---|---|---|"]
     for name, row in rows.items():
         text += summary(row.title, found[name], has_failed=name in failures)
-    text += [f"| {title} | {reason} | | | |" for title, reason in ELSEWHERE]
     text += ["", "## Figures", "", *(report.markdown(result) for result in found.values() if result is not None)]
     return "\n".join(text).rstrip() + "\n"
 

@@ -228,9 +228,7 @@ mod tests {
     fn a_file_of_callers_comes_back_as_it_went() {
         let callers = of_registry(&population::registry(2));
         let text = to_yaml(&callers).expect("is YAML");
-        let read = from_yaml(&text, &|name| (name.starts_with("JOB")).then(|| "s".to_owned())).expect("is good");
-        let without_names = read.into_iter().map(|caller| Caller { client_secret_env: None, ..caller });
-        assert_eq!(without_names.collect::<Vec<_>>(), callers);
+        assert_eq!(from_yaml(&text, &nothing).expect("is good"), callers);
     }
 
     #[test]

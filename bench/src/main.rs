@@ -1,5 +1,7 @@
 //! Loads a gateway, and measures parts of one. `cargo run --release -p bench -- mixed`
 
+mod cold;
+mod instructions;
 mod limit;
 mod lookup;
 
@@ -38,6 +40,10 @@ enum Command {
     Limit(limit::Limit),
     /// How long it takes to find the tenant and client of a request among many, in random order.
     Lookup(lookup::Lookup),
+    /// How long it takes to read many tenant files for the first time, beside a plain loop over them.
+    Cold(cold::Cold),
+    /// What the gateway's functions cost in instructions, beside the committed baseline (bench/benches/README.md).
+    Instructions(instructions::Instructions),
     #[command(hide = true)]
     ChildEmulator(ChildEmulator),
     #[command(hide = true)]
@@ -53,6 +59,8 @@ fn main() -> ExitCode {
             .and_then(say),
         Command::Limit(limit) => limit.run().map_err(anyhow::Error::from).and_then(say),
         Command::Lookup(lookup) => say(lookup.run()),
+        Command::Cold(cold) => cold.run().and_then(say),
+        Command::Instructions(instructions) => return instructions.run(),
         Command::ChildEmulator(child) => child.run().map(|()| true),
         Command::ChildGateway(child) => child.run().map(|()| true),
     };

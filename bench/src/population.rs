@@ -8,8 +8,9 @@ use std::path::Path;
 use std::sync::Arc;
 
 use auth0_gateway::base::id::Host;
+use auth0_gateway::emulator::sample_secret;
 use auth0_gateway::tenant::apply::{self, Listing, RemovalGuard, State};
-use auth0_gateway::tenant::read::{Reader, ReaderOptions, Unset};
+use auth0_gateway::tenant::read::{EmulatorOverride, Reader, ReaderOptions, Unset};
 use auth0_gateway::tenant::registry::Registry;
 use auth0_gateway::tenant::secrets::SecretSource;
 
@@ -39,7 +40,7 @@ default_client: web
 clients:
   web:
     client_id: web{n}
-    client_secret: s
+    client_secret: {{ env: T{n}_WEB_SECRET }}
     redirect_urls: [\"https://app.t{n}.example/callback\"]
     login_urls: [\"https://app.t{n}.example/\"]
     logout_urls: [\"https://app.t{n}.example/\"]
@@ -47,13 +48,13 @@ clients:
     grants: [authorization_code, refresh_token, password]
   api:
     client_id: api{n}
-    client_secret: s
+    client_secret: {{ env: T{n}_API_SECRET }}
     scopes: [openid, profile, email, offline_access]
     audience: https://api.t{n}.example
     grants: [password, refresh_token]
   job:
     client_id: job{n}
-    client_secret: s
+    client_secret: {{ env: T{n}_JOB_SECRET }}
     scopes: [read]
     audience: https://api.t{n}.example
     grants: [client_credentials]
@@ -80,10 +81,12 @@ pub fn registry(tenants: usize) -> Registry {
     state.registry()
 }
 
-/// A reader of files that name no secret outside themselves.
+/// A reader as `dev` has it: what is not set is filled in, and every tenant is at the emulated Auth0.
 pub fn reader() -> Reader {
     let secrets = SecretSource { directory: None, prefixes: Vec::new(), environment: Arc::new(|_| None) };
-    Reader::new(ReaderOptions { secrets, unset: Unset::Error, allow_upstream: Vec::new(), emulator: None })
+    let emulator = EmulatorOverride { base: "http://127.0.0.1:1".to_owned(), secret: sample_secret };
+    let loopback = "127.0.0.0/8".parse().into_iter().collect();
+    Reader::new(ReaderOptions { secrets, unset: Unset::Error, allow_upstream: loopback, emulator: Some(emulator) })
 }
 
 /// A host that is known to be one.

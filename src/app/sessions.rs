@@ -4,10 +4,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio_util::task::TaskTracker;
 use zeroize::Zeroizing;
 
-use super::{Ambient, StartError, mac_key};
+use super::{Ambient, StartError, mac_key, redis_sessions};
 use crate::base::clock::Clock;
 use crate::base::random::Random;
 use crate::flow::Services;
@@ -78,24 +77,31 @@ pub(super) struct Stores {
 }
 
 pub(super) fn session_store(
-    url: &str,
-    ring: &Arc<KeyRing>,
-    tasks: &TaskTracker,
-    (clock, random, metrics): Ambient<'_>,
+    settings: &ServeSettings,
+    keys: &SessionKeys,
+    shutdown: &Shutdown,
+    ambient: Ambient<'_>,
 ) -> Result<Stores, StartError> {
+    let (clock, random, metrics) = ambient;
+    let url = settings.sessions_url();
     if url == "memory:" {
         let store = Arc::new(MemoryStore::new(Arc::clone(clock), mac_key(&**random)));
         Ok(Stores { records: None, sessions: observed(store, StoreBackend::Memory, clock, metrics) })
     } else if let Some(file) = session_file_of(url) {
         let ambient =
-            embedded::Ambient { ring: Arc::clone(ring), clock: Arc::clone(clock), random: Arc::clone(random) };
-        let store = Arc::new(EmbeddedStore::open(&file, ambient, tasks.clone()).map_err(refused)?);
+            embedded::Ambient { ring: Arc::clone(&keys.ring), clock: Arc::clone(clock), random: Arc::clone(random) };
+        let store = EmbeddedStore::open(&file, ambient, shutdown.tracker().clone()).map_err(refused)?;
+        let store = Arc::new(store);
         let records = Some(Arc::clone(&store) as Arc<dyn RecordStore>);
         Ok(Stores { records, sessions: observed(store, StoreBackend::File, clock, metrics) })
+    } else if redis_sessions::is_meant(url) {
+        let store = redis_sessions::open(settings, keys, shutdown, ambient)?;
+        // It keeps no records yet.
+        Ok(Stores { records: None, sessions: observed(store, StoreBackend::Redis, clock, metrics) })
     } else {
         let scheme = url.split(':').next().unwrap_or_default();
         Err(StartError::Configuration(format!(
-            "--sessions {scheme}: is not there; sessions are kept in `file:PATH` or in `memory:`"
+            "--sessions {scheme}: is not there; sessions are kept in `file:PATH`, in Redis (`redis://…`) or in `memory:`"
         )))
     }
 }

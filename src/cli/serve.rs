@@ -48,7 +48,7 @@ pub fn run(serve: Serve) -> Exit {
                 };
                 let public = bound(gateway.public, settings.public_address());
                 let ops = bound(gateway.ops, &settings.ops_listen);
-                tracing::info!(%public, %ops, sessions = settings.sessions_url(), "serving");
+                tracing::info!(%public, %ops, sessions = settings.sessions_shown(), "serving");
                 if settings.sessions_url() == "memory:" {
                     tracing::warn!("sessions are kept in memory: a restart logs everybody out, and a second replica knows none of them");
                 }

@@ -113,28 +113,35 @@ impl PublicService {
         match route.target {
             Target::Healthz => return Ok(reply::text(StatusCode::OK, "ok\n")),
             Target::Ready => return Ok(endpoint::health::ready(&self.readiness)),
-            Target::CheckUp => return Ok(endpoint::health::check_up(self).await),
+            Target::CheckUp => return Ok(Box::pin(endpoint::health::check_up(self)).await),
             _ => {}
         }
         let facts = self.facts(parts, socket, exchange)?;
         let incoming = Incoming { service: self, parts, facts, registry: self.registry.load() };
         incoming.name(exchange);
+        // What calls Auth0 is boxed: the cheap requests, which are most, carry none of it.
         match route.target {
-            Target::Token => endpoint::token::answer(&incoming, body, exchange).await,
-            Target::Refresh => endpoint::refresh::answer(&incoming, body, exchange).await,
+            Target::Token => Box::pin(endpoint::token::answer(&incoming, body, exchange)).await,
+            Target::Refresh => Box::pin(endpoint::refresh::answer(&incoming, body, exchange)).await,
             Target::Userinfo | Target::UsersMe => {
                 endpoint::userinfo::answer(&incoming, body, exchange, route.target).await
             }
             Target::Authorize => endpoint::authorize::answer(&incoming, exchange),
-            Target::Callback => endpoint::callback::answer(&incoming, exchange).await,
-            Target::Logout if parts.method == Method::POST => endpoint::logout::here(&incoming, exchange).await,
-            Target::Logout | Target::V2Logout | Target::OidcLogout => {
-                endpoint::logout::leave(&incoming, body, exchange, route.target).await
+            Target::Callback => Box::pin(endpoint::callback::answer(&incoming, exchange)).await,
+            Target::Logout if parts.method == Method::POST => {
+                Box::pin(endpoint::logout::here(&incoming, exchange)).await
             }
-            Target::Passthrough(operation) => endpoint::passthrough::answer(&incoming, body, exchange, operation).await,
-            Target::BackchannelLogout => endpoint::backchannel::answer(&incoming, body, exchange).await,
+            Target::Logout | Target::V2Logout | Target::OidcLogout => {
+                Box::pin(endpoint::logout::leave(&incoming, body, exchange, route.target)).await
+            }
+            Target::Passthrough(operation) => {
+                Box::pin(endpoint::passthrough::answer(&incoming, body, exchange, operation)).await
+            }
+            Target::BackchannelLogout => Box::pin(endpoint::backchannel::answer(&incoming, body, exchange)).await,
             Target::Verify => endpoint::verify::answer(&incoming, exchange).await,
-            Target::Discovery | Target::Keys => endpoint::discovery::answer(&incoming, exchange, route.target).await,
+            Target::Discovery | Target::Keys => {
+                Box::pin(endpoint::discovery::answer(&incoming, exchange, route.target)).await
+            }
             Target::Healthz | Target::Ready | Target::CheckUp => Err(Failure::Internal),
         }
     }

@@ -32,14 +32,6 @@ struct FaultBody {
     times: Option<u32>,
 }
 
-/// Whom to tell when a client's session ends.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct BackchannelBody {
-    client_id: String,
-    url: Option<String>,
-}
-
 /// Does what a control asks for.
 pub(super) async fn answer(tenant: &Arc<TenantState>, control: &str, arrival: &Arrival) -> Answer {
     let handle = TenantHandle::new(Arc::clone(tenant));
@@ -57,12 +49,16 @@ pub(super) async fn answer(tenant: &Arc<TenantState>, control: &str, arrival: &A
             }
             Err(error) => Answer::json(StatusCode::BAD_REQUEST, &json!({ "error": error.to_string() })),
         },
-        (&Method::POST, "backchannel") => match serde_json::from_slice::<BackchannelBody>(&arrival.body) {
-            Ok(BackchannelBody { client_id, url }) => {
-                handle.set_backchannel_logout(&client_id, url);
+        (&Method::POST, "backchannel" | "end-session") => match arrival.form.get("client_id") {
+            Some(client_id) if control == "backchannel" => {
+                handle.set_backchannel_logout(client_id, arrival.form.get("url").map(str::to_owned));
                 Answer::empty(StatusCode::NO_CONTENT)
             }
-            Err(error) => Answer::json(StatusCode::BAD_REQUEST, &json!({ "error": error.to_string() })),
+            Some(client_id) => {
+                let told = handle.last_sid(client_id).map_or(0, |sid| handle.end_session(&sid));
+                Answer::json(StatusCode::OK, &json!({ "told": told }))
+            }
+            None => Answer::json(StatusCode::BAD_REQUEST, &json!({ "error": "client_id is missing" })),
         },
         (&Method::POST, "rotate") => {
             // Makes a key: not on a thread that others wait for.
@@ -77,7 +73,10 @@ fn calls(handle: &TenantHandle) -> Value {
     let counts: Map<String, Value> =
         EndpointName::ALL.iter().map(|endpoint| (endpoint.name().to_owned(), json!(handle.calls(*endpoint)))).collect();
     let refreshes = handle.grant_calls("refresh_token");
-    json!({ "calls": counts, "refreshes": refreshes, "refresh_violations": handle.refresh_violations() })
+    let told = handle.logout_deliveries();
+    let told: Vec<Value> = told.iter().map(|it| json!({ "client_id": it.client_id, "status": it.status })).collect();
+    let violations = handle.refresh_violations();
+    json!({ "calls": counts, "refreshes": refreshes, "refresh_violations": violations, "logout_deliveries": told })
 }
 
 impl From<FaultBody> for Fault {

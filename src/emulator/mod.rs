@@ -7,11 +7,12 @@
 //!
 //! | request | does |
 //! |---|---|
-//! | `GET /NAME/_emulator/calls` | how many requests reached each endpoint, failed ones too |
+//! | `GET /NAME/_emulator/calls` | how many requests reached each endpoint, failed ones too; what became of logout tokens |
 //! | `POST /NAME/_emulator/fault` | `{"endpoint":"token","latency_ms":3000,"status":500,"body":"…","cut":"mid_body","hang":true,"times":1}` |
 //! | `DELETE /NAME/_emulator/fault` | none any more |
 //! | `POST /NAME/_emulator/rotate` | next key becomes current |
-//! | `POST /NAME/_emulator/backchannel` | `{"client_id":"…","url":"http://…/backchannel-logout"}`: whom to tell when a session ends |
+//! | `POST /NAME/_emulator/backchannel` | a form of `client_id` and `url`, `http://…/backchannel-logout`: whom to tell when a session of the client's ends |
+//! | `POST /NAME/_emulator/end-session` | a form of `client_id`: the session that it last got tokens in is over |
 
 mod answer;
 mod arrival;

@@ -115,7 +115,8 @@ pub async fn load(services: &std::sync::Arc<Services>, call: &Call, id: &Session
     if !is_renewal_due(call, &stored.session, now) {
         return Ok(stored);
     }
-    match refresh::renew_session(services, call, id, stored.clone()).await {
+    // Boxed, as it is rare and large: every read would carry it otherwise.
+    match Box::pin(refresh::renew_session(services, call, id, stored.clone())).await {
         Ok(renewed) => Ok(renewed),
         Err(error) if error.ends_the_session() => Err(SessionError::Ended(error)),
         Err(_) if may_serve_unconfirmed(call, &stored.session, now) => Ok(stored),

@@ -2,7 +2,7 @@
 
 use std::future::{Future, poll_fn};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::pin::{Pin, pin};
+use std::pin::Pin;
 use std::sync::Arc;
 use std::task::Poll;
 
@@ -43,7 +43,9 @@ where
             return Box::pin(async { Ok(refusal(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE)) });
         }
         request.extensions_mut().insert(self.connection.clone());
-        let called = catch_unwind(AssertUnwindSafe(|| self.service.call(request)));
+        // In a box of its own before anything wraps it: a future that is moved is copied, and each wrapper that
+        // takes it by value holds it twice.
+        let called = catch_unwind(AssertUnwindSafe(|| Box::pin(self.service.call(request))));
         Box::pin(async move {
             let answered = match called {
                 Ok(answer) => unless_it_panics(answer).await,
@@ -64,8 +66,7 @@ where
 ///
 /// The unwind is safe in the sense of `UnwindSafe`: what the future owned is dropped with it, and what
 /// requests share lies behind locks that do not trust a poisoned value's invariants.
-async fn unless_it_panics<F: Future>(future: F) -> Option<F::Output> {
-    let mut future = pin!(future);
+async fn unless_it_panics<F: Future>(mut future: Pin<Box<F>>) -> Option<F::Output> {
     poll_fn(|cx| match catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(cx))) {
         Ok(Poll::Pending) => Poll::Pending,
         Ok(Poll::Ready(output)) => Poll::Ready(Some(output)),

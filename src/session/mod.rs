@@ -9,6 +9,8 @@ pub mod memory;
 pub mod observed;
 pub mod record;
 pub mod records;
+#[cfg(feature = "redis")]
+pub mod redis;
 pub mod ring;
 
 use std::fmt;

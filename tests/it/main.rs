@@ -26,6 +26,7 @@ mod processes;
 mod refresh;
 mod reload;
 mod sessions_file;
+mod sessions_redis;
 mod support;
 mod tls;
 mod verify;

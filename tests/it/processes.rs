@@ -130,7 +130,10 @@ fn serve_refuses_what_it_cannot_serve_with_78() {
     check(&["serve", "--sessions", "memory:", "--tenants", "/nonexistent"], 78);
     std::fs::write(folder.path().join("acme.yaml"), "hosts: [").unwrap();
     assert!(check(&["serve", "--sessions", "memory:", "--tenants", path], 78).contains("--min-valid"));
-    check(&["serve", "--tenants", path, "--sessions", "redis://127.0.0.1"], 78);
+    let good = ["serve", "--tenants", SAMPLES, "--min-valid", "0", "--sessions"];
+    assert!(check(&[&good[..], &["redis://127.0.0.1"]].concat(), 78).contains("--session-keys"));
+    let said = check(&[&good[..], &["redis-cluster://user:hunter2@127.0.0.1/1"]].concat(), 78);
+    assert!(said.contains("--sessions: the database") && !said.contains("hunter2"), "{said}");
     let said = check(
         &[
             "serve",

@@ -1,6 +1,7 @@
 //! Sessions in a file: what is there after `kill -9`, what a dump of it says, and how a bad one is refused.
 
 use std::io::BufReader;
+use std::net::SocketAddr;
 use std::path::Path;
 use std::process::{ChildStdout, Command, Stdio};
 use std::sync::{Arc, Mutex};
@@ -28,6 +29,7 @@ fn cookie_tenant() -> String {
 /// An emulated Auth0 that outlives the gateways before it, and a place for their files.
 struct Ground {
     folder: tempfile::TempDir,
+    auth0: Client,
     _emulator: (Running, BufReader<ChildStdout>),
 }
 
@@ -39,11 +41,19 @@ impl Ground {
         let (said, lines) = emulator.until("/NAME");
         let base = address(&said, "one tenant a path: ").replace("/NAME", "");
         std::fs::write(folder.path().join("tenants.d/shop.yaml"), cookie_tenant().replace("BASE", &base)).unwrap();
-        Self { folder, _emulator: (emulator, lines) }
+        let at = base.strip_prefix("http://").unwrap().parse().unwrap();
+        Self { folder, auth0: Client::new(at, at), _emulator: (emulator, lines) }
     }
 
     fn serve(&self) -> Served {
         self.serve_as(Command::new(GATEWAY))
+    }
+
+    /// The kernel's limit on the length of a file stands for the end of the disk; its signal must not kill.
+    fn serve_on_a_disk_that_ends(&self) -> Served {
+        let mut ignoring = Command::new("sh");
+        ignoring.args(["-c", "trap '' XFSZ; exec \"$@\"", "sh", GATEWAY]);
+        self.serve_as(ignoring)
     }
 
     /// The command, by another that becomes it.
@@ -70,14 +80,25 @@ impl Ground {
         let serving = said.lines().find(|line| line.contains("\"serving\"")).unwrap();
         let serving: serde_json::Value = serde_json::from_str(serving).unwrap();
         let at = |field: &str| serving[field].as_str().unwrap().parse().unwrap();
-        Served { client: Arc::new(Client::new(at("public"), at("ops"))), process, _lines: lines }
+        let public: SocketAddr = at("public");
+        Served { client: Arc::new(Client::new(public, at("ops"))), public, process, _lines: lines }
     }
 }
 
 struct Served {
     client: Arc<Client>,
+    public: SocketAddr,
     process: Running,
     _lines: BufReader<ChildStdout>,
+}
+
+impl Served {
+    /// No file may grow beyond this from now on.
+    fn limit(&self, limit: &str) {
+        let process = self.process.0.id().to_string();
+        let set = Command::new("prlimit").args(["--pid", &process, &format!("--fsize={limit}:unlimited")]).status();
+        assert!(set.expect("util-linux is there").success());
+    }
 }
 
 fn login(client: &Client) -> Request<'_> {
@@ -134,17 +155,9 @@ async fn every_session_whose_cookie_was_answered_is_there_after_kill_9_in_a_logi
 #[tokio::test(flavor = "multi_thread")]
 async fn a_full_disk_refuses_logins_loses_none_and_is_overcome_without_a_restart() {
     let ground = Ground::new();
-    // The kernel's limit on the length of a file stands for the end of the disk; its signal must not kill.
-    let mut ignoring = Command::new("sh");
-    ignoring.args(["-c", "trap '' XFSZ; exec \"$@\"", "sh", GATEWAY]);
-    let served = ground.serve_as(ignoring);
+    let served = ground.serve_on_a_disk_that_ends();
     let file = ground.folder.path().join("sessions.redb");
-    let limit = |limit: &str| {
-        let process = served.process.0.id().to_string();
-        let set = Command::new("prlimit").args(["--pid", &process, &format!("--fsize={limit}:unlimited")]).status();
-        assert!(set.expect("util-linux is there").success());
-    };
-    limit(&std::fs::metadata(&file).unwrap().len().to_string());
+    served.limit(&std::fs::metadata(&file).unwrap().len().to_string());
     let mut cookies = Vec::new();
     let refusal = loop {
         let answer = login(&served.client).send().await;
@@ -156,12 +169,38 @@ async fn a_full_disk_refuses_logins_loses_none_and_is_overcome_without_a_restart
     assert_eq!(refusal.status, 503, "{refusal:?}");
     let metrics = served.client.ops("GET", "/metrics").send().await.text();
     assert!(metrics.contains("auth0_gateway_session_store_up 0"), "{metrics}");
-    limit("unlimited");
+    served.limit("unlimited");
     eventually("logins work again", || async { login(&served.client).send().await.status == 200 }).await;
     assert!(!cookies.is_empty(), "the file was full from the start");
     for cookie in &cookies {
         assert!(logged_in(&served.client, cookie).await, "one of {} is gone", cookies.len());
     }
+}
+
+/// Auth0 says that a session is over while nothing can be written: 503, and never a 200 that a restart undoes.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_logout_token_is_not_taken_while_the_disk_is_full() {
+    let ground = Ground::new();
+    let served = ground.serve_on_a_disk_that_ends();
+    let url = format!("http://{}/backchannel-logout", served.public);
+    let control = |name: &str| ground.auth0.ops("POST", &format!("/shop/_emulator/{name}"));
+    assert_eq!(control("backchannel").form(&[("client_id", "any"), ("url", &url)]).send().await.status, 204);
+    let answered = async || {
+        let calls = ground.auth0.ops("GET", "/shop/_emulator/calls").send().await.json();
+        let told = calls["logout_deliveries"].as_array().unwrap().clone();
+        told.iter().map(|delivery| delivery["status"].as_u64().unwrap()).collect::<Vec<_>>()
+    };
+    let cookie = login(&served.client).send().await.sid();
+    // Nothing can be written at all: the record stands in the middle of the file.
+    served.limit("0");
+    let ended = control("end-session").form(&[("client_id", "any")]).send().await.json();
+    assert_eq!(ended["told"], 1);
+    eventually("it was not taken", async || answered().await == [503]).await;
+    assert!(logged_in(&served.client, &cookie).await);
+    served.limit("unlimited");
+    eventually("logins work again", || async { login(&served.client).send().await.status == 200 }).await;
+    assert_eq!(control("end-session").form(&[("client_id", "any")]).send().await.json()["told"], 1);
+    eventually("the next one is", async || answered().await == [503, 200]).await;
 }
 
 /// A text as a dump might hold it.

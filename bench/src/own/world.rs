@@ -1,34 +1,27 @@
 //! An emulated Auth0 for tenant files: every connection they name, a user in each, any client.
 
 use std::path::Path;
-use std::sync::Arc;
 
 use anyhow::ensure;
 use auth0_gateway::base::secret::Secret;
 use auth0_gateway::emulator::{
-    ActionClaim, ClaimValue, RotationMode, Strangers, World, WorldClient, WorldTenant, WorldUser, sample_secret,
+    ActionClaim, ClaimValue, RotationMode, Strangers, World, WorldClient, WorldTenant, WorldUser,
 };
 use auth0_gateway::oauth::grant::GrantType;
 use auth0_gateway::tenant::apply::{self, RemovalGuard, State};
 use auth0_gateway::tenant::load::{Sources, load};
 use auth0_gateway::tenant::model::{Client, Tenant};
-use auth0_gateway::tenant::read::{EmulatorOverride, Reader, ReaderOptions, Unset};
 use auth0_gateway::tenant::registry::Registry;
-use auth0_gateway::tenant::secrets::SecretSource;
 
 use crate::callers::{PASSWORD, user};
-use crate::clock;
+use crate::{clock, population};
 
 /// What the files of a directory give, read as `dev` reads them: no secret need be set.
 ///
 /// # Errors
 /// Where a file is bad, with what is wrong.
 pub fn registry_of(directory: &Path) -> anyhow::Result<Registry> {
-    let secrets = SecretSource { directory: None, prefixes: Vec::new(), environment: Arc::new(|_| None) };
-    let emulator = EmulatorOverride { base: "http://127.0.0.1:1".to_owned(), secret: sample_secret };
-    let loopback = "127.0.0.0/8".parse().into_iter().collect();
-    let reader =
-        Reader::new(ReaderOptions { secrets, unset: Unset::Error, allow_upstream: loopback, emulator: Some(emulator) });
+    let reader = population::reader();
     let sources = Sources { directories: vec![directory.to_owned()], defaults: None };
     let loaded = load(&sources, &reader, &State::default());
     ensure!(loaded.unreadable.is_none(), "{}: {}", directory.display(), loaded.unreadable.unwrap_or_default());

@@ -92,7 +92,7 @@ pub(super) async fn userinfo(services: &Arc<Services>, call: &Call, token: &str)
         return Err(UserinfoError::KnownBad);
     }
     if !verify::looks_like_jwt(token) {
-        return opaque(services, call, token, key).await;
+        return Box::pin(opaque(services, call, token, key)).await;
     }
     let bearer = verified(services, call, token, key).await?;
     judge(services, call, &bearer.claims)?;
@@ -103,7 +103,7 @@ pub(super) async fn userinfo(services: &Arc<Services>, call: &Call, token: &str)
     {
         return Ok(ready.body.clone());
     }
-    answer(services, call, token, &bearer).await
+    Box::pin(answer(services, call, token, &bearer)).await
 }
 
 async fn answer(services: &Arc<Services>, call: &Call, token: &str, bearer: &Bearer) -> Result<Bytes, UserinfoError> {
@@ -131,7 +131,8 @@ async fn verified(
         return Ok(bearer);
     }
     services.metrics.cache(CacheName::Bearer, CacheResult::Miss);
-    let verified = verify_signature(services, call, token).await;
+    // Boxed like all that a token which is known does not need.
+    let verified = Box::pin(verify_signature(services, call, token)).await;
     if let Err(UserinfoError::Signature(error)) = &verified
         && !matches!(error, JwtError::UnknownKey)
     {

@@ -162,7 +162,8 @@ fn options(wanted: Wanted) -> OpenOptions {
     options
 }
 
-/// Checks the whole file: a damaged page is to be found now and not by a user. 0.4 s for 300 MiB.
+/// Checks the whole file: a damaged page is to be found now and not by a user. That costs what the repair after a
+/// kill does, 0.4 s for 300 MiB when it was measured.
 fn database(path: &Path, file: File) -> Result<Database, OpenError> {
     let not_ours = |why: String| OpenError::NotOurs { path: path.to_owned(), why };
     let opened = catch_unwind(AssertUnwindSafe(|| {

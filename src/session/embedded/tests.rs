@@ -297,7 +297,7 @@ async fn a_record_that_was_moved_or_that_no_key_opens_is_left_out_and_told() {
     let store = place.open(&format!("{NEW}\n{OLD}")).expect("opens");
     let found = store.records().await.expect("the store answers");
     assert_eq!(found.records, [record("a.yaml"), record("b.yaml")], "an older key opens them");
-    assert_eq!(found.unreadable, ["c.yaml".into()]);
+    assert_eq!(found.unreadable, [Box::<str>::from("c.yaml")]);
     let dump = std::fs::read(place.path()).expect("reads");
     assert!(!dump.windows(5).any(|bytes| bytes == b"value"), "they are sealed");
 }

@@ -2,6 +2,7 @@
 
 mod client;
 mod files;
+pub mod redis;
 mod visitor;
 
 use std::io::Write;
@@ -44,6 +45,28 @@ pub struct World {
     log_guard: Option<Log>,
     client: Client,
     stop: CancellationToken,
+    settings: ServeSettings,
+    as_dev: bool,
+}
+
+/// A further gateway of a world, with the same files, flags, clock and log.
+pub struct Replica {
+    pub gateway: Gateway,
+    client: Client,
+}
+
+impl Drop for Replica {
+    fn drop(&mut self) {
+        self.gateway.shutdown.stop();
+        self.gateway.shutdown.stop();
+    }
+}
+
+impl Replica {
+    /// A request of the client type on the host.
+    pub fn request(&self, method: &str, path: &str, client_type: &str, host: &str) -> Request<'_> {
+        self.client.public(method, path).header("client-type", client_type).header("x-forwarded-host", host)
+    }
 }
 
 impl Drop for World {
@@ -119,21 +142,20 @@ impl World {
         let settings = Command::parse_from(flags).settings;
         let log = Lines::default();
         let log_guard = Log::to(log.clone());
-        let parts = Parts {
-            clock: Arc::clone(&clock) as Arc<dyn Clock>,
-            random: Arc::new(SystemRandom),
-            lines: log_guard.lines(),
-            watch: WatchTimes {
-                quiet: Duration::from_millis(20),
-                at_most: Duration::from_millis(200),
-                poll: Duration::from_millis(500),
-                poll_alone: Duration::from_millis(500),
-            },
-            emulator: options.as_dev.then(|| EmulatorOverride { base: emulator.base(), secret: sample_secret }),
-        };
+        let as_dev = options.as_dev;
+        let parts = parts(&clock, &log_guard, as_dev.then(|| emulator.base()));
         let gateway = Gateway::start(&settings, parts).await.unwrap();
         let client = Client::new(gateway.public.unwrap(), gateway.ops.unwrap());
-        Self { gateway, emulator, clock, folder, log, log_guard: Some(log_guard), client, stop }
+        Self { gateway, emulator, clock, folder, log, log_guard: Some(log_guard), client, stop, settings, as_dev }
+    }
+
+    /// Another gateway beside the first.
+    pub async fn replica(&self) -> Replica {
+        let log = self.log_guard.as_ref().unwrap();
+        let parts = parts(&self.clock, log, self.as_dev.then(|| self.emulator.base()));
+        let gateway = Gateway::start(&self.settings, parts).await.unwrap();
+        let client = Client::new(gateway.public.unwrap(), gateway.ops.unwrap());
+        Replica { gateway, client }
     }
 
     /// A request of the client type on the host.
@@ -209,6 +231,21 @@ impl World {
         shutdown.run(Signals::none().0).await;
         drop(self.log_guard.take());
         self.log.text()
+    }
+}
+
+fn parts(clock: &Arc<ManualClock>, log: &Log, emulated: Option<String>) -> Parts {
+    Parts {
+        clock: Arc::clone(clock) as Arc<dyn Clock>,
+        random: Arc::new(SystemRandom),
+        lines: log.lines(),
+        watch: WatchTimes {
+            quiet: Duration::from_millis(20),
+            at_most: Duration::from_millis(200),
+            poll: Duration::from_millis(500),
+            poll_alone: Duration::from_millis(500),
+        },
+        emulator: emulated.map(|base| EmulatorOverride { base, secret: sample_secret }),
     }
 }
 
