@@ -1,5 +1,6 @@
 //! The gateway put together: the one place that names every concrete part.
 
+mod last_good;
 mod redis_sessions;
 pub(crate) mod reread;
 mod sessions;
@@ -38,6 +39,8 @@ use crate::server::connection::{ConnectionInfo, ConnectionOptions, Peer, Transpo
 use crate::server::listener::{Listener, ServerContext, serve};
 use crate::server::notify::{self, ServiceState};
 use crate::server::shutdown::{Outcome, Phase, Reloads, Shutdown, ShutdownTimes, Signals};
+use crate::session::SessionStore;
+use crate::session::kept_ends::KeptEnds;
 use crate::settings::ServeSettings;
 use crate::telemetry::access::{AccessLog, PersonalData};
 use crate::telemetry::log::Lines;
@@ -47,7 +50,7 @@ use crate::tenant::reload::{Reloader, Removals};
 use crate::watch::{self, Watch, WatchTimes};
 use reread::Reread;
 use sessions::{SessionKeys, session_store, sweep, with_keys};
-use tenants::{accept, follow, reader_options, reload_options, watched};
+use tenants::{follow, reader_options, reload_options, watched};
 
 /// What a gateway is made of beside its settings: real in a process, movable in a test.
 #[derive(Debug)]
@@ -124,9 +127,12 @@ impl Gateway {
             shutdown.tracker(),
             shutdown.closing().clone(),
         );
-        accept(settings, &reloader.reload(Removals::Guarded).await)?;
         let files = Reread::open(settings, (&clock, &random, &metrics))?;
-        let services = Arc::new(services(settings, &files.keys, &shutdown, (&clock, &random, &metrics))?);
+        let ambient = (&clock, &random, &metrics);
+        let stores = session_store(settings, &files.keys, &shutdown, ambient)?;
+        last_good::first_load(settings, &reloader, stores.records, &shutdown).await?;
+        let services =
+            Arc::new(services(settings, (stores.sessions, stores.kept_ends), &files.keys, &shutdown, ambient)?);
         follow(&reloader, files.clone(), changes, &shutdown);
         sweep(&services, &shutdown);
         let started = Arc::new(AtomicBool::new(false));
@@ -191,6 +197,7 @@ type Ambient<'a> = (&'a Arc<dyn Clock>, &'a Arc<dyn Random>, &'a Arc<Metrics>);
 
 fn services(
     settings: &ServeSettings,
+    (sessions, kept_ends): (Arc<dyn SessionStore>, Arc<KeptEnds>),
     keys: &SessionKeys,
     shutdown: &Shutdown,
     (clock, random, metrics): Ambient<'_>,
@@ -200,7 +207,6 @@ fn services(
         Transport::new(TransportOptions { addresses, ca_file: settings.ca_file.clone() }).context("transport")?;
     let auth0 = Auth0Client::new(transport, Arc::clone(metrics), Arc::clone(clock), Arc::clone(random));
     let tasks = shutdown.tracker().clone();
-    let (sessions, kept_ends) = session_store(settings, keys, shutdown, (clock, random, metrics))?;
     Ok(Services {
         keys: KeySets::new(auth0.clone(), Arc::clone(metrics), Arc::clone(clock), tasks.clone()),
         discovery: Documents::new(auth0.clone(), Arc::clone(metrics), Arc::clone(clock), tasks.clone()),

@@ -15,6 +15,7 @@ use crate::session::embedded::{self, EmbeddedStore, OpenError, ensure_key_file, 
 use crate::session::kept_ends::KeptEnds;
 use crate::session::memory::MemoryStore;
 use crate::session::observed::ObservedStore;
+use crate::session::records::RecordStore;
 use crate::session::ring::KeyRing;
 use crate::settings::ServeSettings;
 use crate::telemetry::metrics::StoreBackend;
@@ -67,21 +68,34 @@ fn refused(error: OpenError) -> StartError {
     StartError::Configuration(format!("--sessions file: {error}"))
 }
 
+/// A session store, and what lies beside it.
+#[derive(Debug)]
+pub(super) struct Stores {
+    pub(super) sessions: Arc<dyn SessionStore>,
+    /// Ends that the store has not heard of, or might have lost.
+    pub(super) kept_ends: Arc<KeptEnds>,
+    /// None where nothing outlives the process; Redis keeps none yet.
+    pub(super) records: Option<Arc<dyn RecordStore>>,
+}
+
 pub(super) fn session_store(
     settings: &ServeSettings,
     keys: &SessionKeys,
     shutdown: &Shutdown,
     ambient: Ambient<'_>,
-) -> Result<(Arc<dyn SessionStore>, Arc<KeptEnds>), StartError> {
+) -> Result<Stores, StartError> {
     let (clock, random, metrics) = ambient;
     let url = settings.sessions_url();
+    let mut records = None;
     let (store, backend): (Arc<dyn SessionStore>, _) = if url == "memory:" {
         (Arc::new(MemoryStore::new(Arc::clone(clock), mac_key(&**random))), StoreBackend::Memory)
     } else if let Some(file) = session_file_of(url) {
         let ambient =
             embedded::Ambient { ring: Arc::clone(&keys.ring), clock: Arc::clone(clock), random: Arc::clone(random) };
-        let tasks = shutdown.tracker().clone();
-        (Arc::new(EmbeddedStore::open(&file, ambient, tasks).map_err(refused)?), StoreBackend::File)
+        let store = EmbeddedStore::open(&file, ambient, shutdown.tracker().clone()).map_err(refused)?;
+        let store = Arc::new(store);
+        records = Some(Arc::clone(&store) as Arc<dyn RecordStore>);
+        (store, StoreBackend::File)
     } else if redis_sessions::is_meant(url) {
         (redis_sessions::open(settings, keys, shutdown, ambient)?, StoreBackend::Redis)
     } else {
@@ -93,7 +107,7 @@ pub(super) fn session_store(
     let kept_ends = Arc::new(KeptEnds::new(store, Arc::clone(clock)));
     shutdown.tracker().spawn(Arc::clone(&kept_ends).follow(shutdown.closing().clone()));
     let store = ObservedStore::new(kept_ends.clone(), backend, Arc::clone(clock), Arc::clone(metrics));
-    Ok((Arc::new(store), kept_ends))
+    Ok(Stores { sessions: Arc::new(store), kept_ends, records })
 }
 
 pub(super) fn sweep(services: &Arc<Services>, shutdown: &Shutdown) {

@@ -57,10 +57,10 @@ pub(super) fn accept(settings: &ServeSettings, report: &ReloadReport) -> Result<
             report.files
         ));
     }
-    if report.valid * 100 < report.files * usize::from(settings.min_valid) {
+    if report.usable * 100 < report.files * usize::from(settings.min_valid) {
         return refuse(format!(
             "{} of {} tenant files are valid, which is less than --min-valid {}; see the log, or `auth0-gateway check`",
-            report.valid, report.files, settings.min_valid
+            report.usable, report.files, settings.min_valid
         ));
     }
     Ok(())

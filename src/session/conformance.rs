@@ -22,6 +22,7 @@
 mod facts;
 mod leases;
 mod races;
+mod records;
 mod sessions;
 mod world;
 
@@ -34,6 +35,7 @@ use std::sync::Arc;
 use crate::base::clock::ManualClock;
 use crate::session::SessionStore;
 
+pub use records::check_records;
 pub use world::sample;
 use world::{Verdict, World};
 

@@ -8,6 +8,7 @@
 mod facts;
 mod file;
 mod handle;
+mod records;
 mod sessions;
 mod tables;
 mod writer;

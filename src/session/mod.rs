@@ -9,6 +9,7 @@ pub mod kept_ends;
 pub mod memory;
 pub mod observed;
 pub mod record;
+pub mod records;
 #[cfg(feature = "redis")]
 pub mod redis;
 pub mod ring;

@@ -6,16 +6,19 @@
 //! file a step back and no file has more than two steps, so that the rounds end.
 
 mod conflicts;
+mod recall;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use jiff::Timestamp;
 
+use super::last_good::LastGood;
 use super::model::Tenant;
 use super::problem::Problem;
 use super::reading::{Claims, Outcome, Reading};
 use super::registry::{Parts, Registry};
+pub use recall::{Recalled, Records};
 
 /// What is known of one file.
 #[derive(Debug, Clone)]
@@ -30,6 +33,8 @@ pub struct FileState {
     pub conflicts: Vec<Problem>,
     /// Pairs that are disputed: the rest of the file serves.
     pub disputes: Vec<Problem>,
+    /// What was known of it before this process began, until what it says serves.
+    pub recalled: Option<Arc<LastGood>>,
 }
 
 impl FileState {
@@ -97,20 +102,41 @@ pub enum Listing {
     Doubtful(Vec<Reading>),
 }
 
+impl Listing {
+    /// What was read.
+    pub fn readings(&self) -> &[Reading] {
+        match self {
+            Self::Files(readings) | Self::Doubtful(readings) => readings,
+        }
+    }
+}
+
 /// Applies what was read to what was known.
 pub fn apply(previous: &State, listing: Listing, guard: RemovalGuard, now: Timestamp) -> (State, Diff) {
+    apply_recalled(previous, listing, &Records::new(), guard, now)
+}
+
+/// The same, with what is known of the files from before this process began.
+pub fn apply_recalled(
+    previous: &State,
+    listing: Listing,
+    records: &Records,
+    guard: RemovalGuard,
+    now: Timestamp,
+) -> (State, Diff) {
     let (readings, is_doubtful) = match listing {
         Listing::Files(readings) => (readings, false),
         Listing::Doubtful(readings) => (readings, true),
     };
-    let (mut files, gone) = merge(previous, readings);
+    let before = recall::recall(previous, &readings, records);
+    let (mut files, gone) = merge(&before, readings);
     let held = hold(previous, &gone, is_doubtful, guard);
     for file in &held {
         if let Some(known) = previous.files.get(file) {
             files.insert(Arc::clone(file), known.clone());
         }
     }
-    let state = conflicts::settle(previous, files, now);
+    let state = conflicts::settle(&before, files, now);
     let state = State { held, ..state };
     let diff = diff(previous, &state);
     (state, diff)
@@ -123,8 +149,9 @@ fn merge(previous: &State, readings: Vec<Reading>) -> (BTreeMap<Arc<str>, FileSt
         let known = previous.files.get(&reading.file);
         let serving = known.and_then(|known| known.serving.clone());
         let serving_since = known.and_then(|known| known.serving_since);
-        let file = Arc::clone(&reading.file);
-        files.insert(file, FileState { reading, serving, serving_since, conflicts: Vec::new(), disputes: Vec::new() });
+        let recalled = known.and_then(|known| known.recalled.clone());
+        let (file, conflicts, disputes) = (Arc::clone(&reading.file), Vec::new(), Vec::new());
+        files.insert(file, FileState { reading, serving, serving_since, conflicts, disputes, recalled });
     }
     let gone = previous.files.keys().filter(|file| !files.contains_key(*file)).cloned().collect();
     (files, gone)
@@ -167,17 +194,34 @@ impl State {
         let tenants: Vec<Arc<Tenant>> = self.files.values().filter_map(|known| known.serving.clone()).collect();
         let broken = self.files.iter().filter(|(_, known)| known.serving.is_none());
         let broken: Vec<(Arc<str>, Claims)> =
-            broken.filter_map(|(file, known)| Some((Arc::clone(file), conflicts::claims_of_broken(known)?))).collect();
+            broken.flat_map(|(file, known)| claims_of_broken(known).map(|claims| (Arc::clone(file), claims))).collect();
         let disputed = conflicts::disputed_pairs(&self.files);
         Registry::build(Parts { tenants, broken, disputed })
     }
 
     /// How many broken files do not even say whose hosts they have.
     pub fn hosts_unknown(&self) -> usize {
-        let is_unknown = |known: &&FileState| {
-            known.serving.is_none() && matches!(known.reading.outcome, Outcome::Bad { claims: None, .. })
-        };
+        let is_unknown = |known: &&FileState| known.serving.is_none() && claims_of_broken(known).next().is_none();
         self.files.values().filter(is_unknown).count()
+    }
+}
+
+/// What a file that serves nothing blocks, so that nothing falls through to a wider pattern: what its text claims, or
+/// what it would serve had another file not had something first; and what it had when it last served.
+fn claims_of_broken(known: &FileState) -> impl Iterator<Item = Claims> + use<> {
+    let of_text = match &known.reading.outcome {
+        Outcome::Bad { claims, .. } => claims.clone(),
+        Outcome::Good { tenant, .. } => Some(claims_of(tenant)),
+    };
+    of_text.into_iter().chain(known.recalled.as_ref().map(|record| record.claims.clone()))
+}
+
+/// What a tenant claims.
+pub(super) fn claims_of(tenant: &Tenant) -> Claims {
+    Claims {
+        name: Some(tenant.name.clone()),
+        hosts: tenant.hosts.clone(),
+        client_types: Some(tenant.clients.iter().map(|client| client.client_type.clone()).collect()),
     }
 }
 

@@ -6,7 +6,7 @@ use super::locate::{Index, join};
 use super::text::Source;
 
 /// Keys whose literal value is a secret.
-const SECRETS: [&str; 3] = ["client_secret", "private_key", "secret"];
+pub(super) const SECRETS: [&str; 3] = ["client_secret", "private_key", "secret"];
 
 /// YAML with a comment behind each value: the file and line it comes from.
 pub(super) fn render(value: &Mapping, file: Source<'_>, defaults: Option<Source<'_>>) -> String {

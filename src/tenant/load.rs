@@ -155,7 +155,7 @@ fn read_one(name: &Arc<str>, path: &Path, reader: &Reader, previous: &State) -> 
 }
 
 /// One byte over the bound is enough to know.
-fn read_bounded(path: &Path) -> std::io::Result<Vec<u8>> {
+pub(super) fn read_bounded(path: &Path) -> std::io::Result<Vec<u8>> {
     use std::io::Read;
     let mut bytes = Vec::new();
     std::fs::File::open(path)?.take(LARGEST as u64 + 1).read_to_end(&mut bytes)?;

@@ -9,6 +9,7 @@ pub mod connection;
 mod effective;
 pub mod explain;
 mod file;
+pub mod last_good;
 pub mod load;
 mod locate;
 pub mod lookup;

@@ -1,6 +1,8 @@
 //! Reading one file: everything that its meaning depends on beside its text, and all that can go
 //! wrong with it at once.
 
+mod kept;
+
 use std::sync::Arc;
 
 use ipnet::IpNet;

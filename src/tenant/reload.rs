@@ -1,13 +1,15 @@
 //! Reloads: look, read, apply, swap, tell. One at a time, on a blocking thread, never in the way of a
 //! request.
 
+mod keeping;
+
 use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwap;
 use serde::Serialize;
-use tokio::sync::Mutex as AsyncMutex;
+use tokio::sync::{Mutex as AsyncMutex, watch};
 
-use super::apply::{self, Diff, RemovalGuard, State};
+use super::apply::{self, Diff, FileState, RemovalGuard, State};
 use super::load::{self, Sources};
 use super::problem::{Problem, Severity};
 use super::read::Reader;
@@ -15,6 +17,8 @@ use super::registry::Registry;
 use super::status::{FileStatus, Status, state_of};
 use crate::base::clock::Clock;
 use crate::telemetry::metrics::{Metrics, ReloadResult, TenantState};
+use keeping::Keeping;
+pub use keeping::ToKeep;
 
 /// The registry of the moment: one atomic load a request.
 #[derive(Debug, Clone, Default)]
@@ -42,6 +46,9 @@ pub struct ReloadReport {
     /// How many of them are valid.
     #[serde(skip)]
     pub valid: usize,
+    /// How many of them are valid or serve their last good version.
+    #[serde(skip)]
+    pub usable: usize,
     /// What is wrong with the defaults file.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub defaults: Vec<Problem>,
@@ -87,6 +94,9 @@ pub struct Reloader {
     /// One reload at a time.
     turn: AsyncMutex<Reader>,
     known: Mutex<Known>,
+    keeping: Mutex<Keeping>,
+    /// How many there were.
+    reloads: watch::Sender<u64>,
 }
 
 #[derive(Debug, Default)]
@@ -109,6 +119,8 @@ impl Reloader {
             clock,
             turn: AsyncMutex::new(reader),
             known: Mutex::default(),
+            keeping: Mutex::default(),
+            reloads: watch::Sender::new(0),
         }
     }
 
@@ -131,7 +143,7 @@ impl Reloader {
                 self.metrics.reload(ReloadResult::Failed, self.clock.now().as_second());
                 tracing::error!(%error, "a reload was torn apart; what served before serves on");
                 let unreadable = Some("the reload was torn apart".to_owned());
-                ReloadReport { diff: Diff::default(), unreadable, files: 0, valid: 0, defaults: Vec::new() }
+                ReloadReport { diff: Diff::default(), unreadable, files: 0, valid: 0, usable: 0, defaults: Vec::new() }
             }
         }
     }
@@ -144,21 +156,27 @@ impl Reloader {
             at_least: MASS_BEGINS_AT,
             accepted: removals == Removals::Accepted,
         };
-        let (state, diff) = apply::apply(&previous, loaded.listing, guard, self.clock.now());
+        let records = self.recalled(&loaded);
+        let (state, diff) = apply::apply_recalled(&previous, loaded.listing, &records, guard, self.clock.now());
         let registry = Arc::new(state.registry());
         self.handle.0.store(Arc::clone(&registry));
         let valid = state.files.values().filter(|known| FileStatus::is_valid(known)).count();
+        let is_usable = |known: &&FileState| known.serving.is_some() || FileStatus::is_valid(known);
+        let usable = state.files.values().filter(is_usable).count();
         let report = ReloadReport {
             diff,
             unreadable: loaded.unreadable,
             files: state.files.len(),
             valid,
+            usable,
             defaults: loaded.defaults,
         };
         self.count(&state, &registry, &report);
         log(&previous, &state, &report);
+        self.log_recalled(&previous, &state);
         let is_suspect = report.unreadable.is_some() || !report.diff.held.is_empty();
         *self.known() = Known { state, defaults: report.defaults.clone(), is_suspect };
+        self.reloads.send_modify(|count| *count += 1);
         (report, loaded.reader)
     }
 

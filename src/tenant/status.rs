@@ -41,6 +41,9 @@ pub struct FileStatus {
     /// How long it has served, in seconds.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub serving_for_seconds: Option<i64>,
+    /// Whether this process has never read that version as good: it was kept with the sessions.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub recalled: bool,
     /// The tenant that serves.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tenant: Option<TenantStatus>,
@@ -98,6 +101,7 @@ impl FileStatus {
             state: state_of(known).name(),
             serving_since: since.map(|since| since.to_string()),
             serving_for_seconds: since.map(|since| now.as_second() - since.as_second()),
+            recalled: known.recalled.is_some() && known.serving.is_some(),
             tenant: known.serving.as_deref().map(TenantStatus::of),
             problems: known.problems().cloned().collect(),
         }

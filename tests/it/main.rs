@@ -18,6 +18,7 @@ mod faults;
 mod foreign;
 mod grants;
 mod hygiene;
+mod last_good;
 mod login;
 mod logout;
 mod passthrough;

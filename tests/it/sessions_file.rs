@@ -206,7 +206,7 @@ async fn a_logout_token_is_not_taken_while_the_disk_is_full() {
 }
 
 /// A text as a dump might hold it.
-fn forms(text: &str) -> Vec<Vec<u8>> {
+pub fn forms(text: &str) -> Vec<Vec<u8>> {
     let hex: String = text.bytes().map(|byte| format!("{byte:02x}")).collect();
     let mut forms = vec![text.to_owned(), hex.to_uppercase(), hex, text.replace('|', "\\u007c")];
     forms.push(utf8_percent_encode(text, NON_ALPHANUMERIC).to_string());

@@ -6,6 +6,7 @@
 //! | `names` | what it is found by, name of the id | – |
 //! | `facts` | kind, key | until, payload |
 //! | `ends` | kind, until, name or key | –: what is over, the longest over first |
+//! | `records` | name | sealed value |
 //! | `about` | `format`, `keys`, `fence`, `opens` | the file's form, a proof of the keys, two counters |
 
 use jiff::Timestamp;
@@ -22,6 +23,7 @@ pub(super) const SESSIONS: TableDefinition<'_, Name, &[u8]> = TableDefinition::n
 pub(super) const NAMES: TableDefinition<'_, &[u8; 64], ()> = TableDefinition::new("names");
 pub(super) const FACTS: TableDefinition<'_, &[u8; 33], &[u8]> = TableDefinition::new("facts");
 pub(super) const ENDS: TableDefinition<'_, &[u8; END_LENGTH], ()> = TableDefinition::new("ends");
+pub(super) const RECORDS: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("records");
 pub(super) const ABOUT: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("about");
 
 const END_LENGTH: usize = 1 + MOMENT_LENGTH + 32;
@@ -77,6 +79,7 @@ pub(super) struct Tables<'a> {
     pub(super) names: Table<'a, &'static [u8; 64], ()>,
     pub(super) facts: Table<'a, &'static [u8; 33], &'static [u8]>,
     ends: Table<'a, &'static [u8; END_LENGTH], ()>,
+    pub(super) records: Table<'a, &'static str, &'static [u8]>,
     pub(super) about: Table<'a, &'static str, &'static [u8]>,
     /// Whether there is something to commit.
     pub(super) changed: bool,
@@ -89,6 +92,7 @@ impl<'a> Tables<'a> {
             names: transaction.open_table(NAMES)?,
             facts: transaction.open_table(FACTS)?,
             ends: transaction.open_table(ENDS)?,
+            records: transaction.open_table(RECORDS)?,
             about: transaction.open_table(ABOUT)?,
             changed: false,
         })

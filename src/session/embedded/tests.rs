@@ -4,13 +4,14 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::sync::Mutex;
 
-use redb::Database;
+use redb::{Database, ReadableTable};
 use tempfile::TempDir;
 
 use super::*;
 use crate::base::clock::ManualClock;
 use crate::base::random::SystemRandom;
 use crate::session::conformance::{self, sample};
+use crate::session::records::{NamedRecord, RecordStore};
 
 const OLD: &str = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=";
 const NEW: &str = "AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE=";
@@ -30,9 +31,14 @@ impl Place {
     }
 
     fn open(&self, keys: &str) -> Result<EmbeddedStore, OpenError> {
+        self.open_on(keys, TaskTracker::new())
+    }
+
+    /// Its writer is on that tracker: until that is empty, it may hold the file.
+    fn open_on(&self, keys: &str, tasks: TaskTracker) -> Result<EmbeddedStore, OpenError> {
         let ring = Arc::new(KeyRing::parse(keys).expect("is a ring"));
         let ambient = Ambient { ring, clock: self.clock.clone(), random: Arc::new(SystemRandom) };
-        EmbeddedStore::open(&self.path(), ambient, TaskTracker::new())
+        EmbeddedStore::open(&self.path(), ambient, tasks)
     }
 
     fn refused(&self, keys: &str) -> OpenError {
@@ -254,4 +260,44 @@ fn file_and_keys_are_for_their_owner_alone_in_a_directory_that_exists() {
     let elsewhere = Place { folder: place.folder, clock: place.clock };
     std::fs::remove_dir_all(elsewhere.folder.path()).expect("removes");
     assert!(matches!(elsewhere.refused(OLD), OpenError::Io { .. }));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn records_are_there_after_a_restart() {
+    let (place, last) = (Place::new(), Mutex::new(TaskTracker::new()));
+    conformance::check_records(async || {
+        let before = std::mem::take(&mut *last.lock().expect("is not poisoned"));
+        before.close();
+        before.wait().await;
+        let tasks = last.lock().expect("is not poisoned").clone();
+        Arc::new(place.open_on(OLD, tasks).expect("opens")) as Arc<dyn RecordStore>
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_record_that_was_moved_or_that_no_key_opens_is_left_out_and_told() {
+    let place = Place::new();
+    let tasks = TaskTracker::new();
+    let store = place.open_on(OLD, tasks.clone()).expect("opens");
+    let record = |name: &str| NamedRecord { name: name.into(), value: b"value".to_vec() };
+    store.put_records(&[record("a.yaml"), record("b.yaml")]).await.expect("the store answers");
+    drop(store);
+    tasks.close();
+    tasks.wait().await;
+    let database = Database::open(place.path()).expect("opens");
+    let transaction = database.begin_write().expect("begins");
+    {
+        let mut records = transaction.open_table(tables::RECORDS).expect("is there");
+        let sealed = records.get("a.yaml").expect("reads").expect("is there").value().to_vec();
+        records.insert("c.yaml", sealed.as_slice()).expect("writes");
+    }
+    transaction.commit().expect("commits");
+    drop(database);
+    let store = place.open(&format!("{NEW}\n{OLD}")).expect("opens");
+    let found = store.records().await.expect("the store answers");
+    assert_eq!(found.records, [record("a.yaml"), record("b.yaml")], "an older key opens them");
+    assert_eq!(found.unreadable, [Box::<str>::from("c.yaml")]);
+    let dump = std::fs::read(place.path()).expect("reads");
+    assert!(!dump.windows(5).any(|bytes| bytes == b"value"), "they are sealed");
 }

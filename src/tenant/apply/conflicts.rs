@@ -9,7 +9,7 @@ use jiff::Timestamp;
 
 use super::super::model::Tenant;
 use super::super::problem::{Place, Problem, Severity};
-use super::super::reading::{Claims, Outcome};
+use super::super::reading::Outcome;
 use super::super::registry::{Pair, pairs, share_a_cookie};
 use super::{FileState, State};
 use crate::base::id::{ClientType, HostPattern};
@@ -45,7 +45,7 @@ pub(super) fn settle(previous: &State, mut files: BTreeMap<Arc<str>, FileState>,
         files.iter().map(|(file, known)| (Arc::clone(file), first(known))).collect();
     // Each round with a conflict takes a file one step back, and there are three steps.
     loop {
-        let losers = losers(&candidates, &holders);
+        let losers = losers(&candidates, &holders, &files);
         if losers.is_empty() {
             break;
         }
@@ -67,6 +67,9 @@ pub(super) fn settle(previous: &State, mut files: BTreeMap<Arc<str>, FileState>,
             known.serving_since = candidate.tenant.as_ref().map(|_| now);
         }
         known.serving = candidate.tenant;
+        if known.is_active() {
+            known.recalled = None;
+        }
     }
     let mut state = State { files, held: Vec::new() };
     note_disputes(&mut state);
@@ -110,14 +113,42 @@ fn holders(previous: &State) -> AHashMap<Thing, Arc<str>> {
     for (pair, _) in disputed_pairs(&previous.files) {
         holders.remove(&Thing::Pair(pair));
     }
+    // From before this process began, as far as nobody has it now.
+    let mut recalled: AHashMap<Thing, Vec<&Arc<str>>> = AHashMap::new();
+    for (file, known) in &previous.files {
+        recalled_things(known).for_each(|thing| recalled.entry(thing).or_default().push(file));
+    }
+    for (thing, files) in recalled {
+        if let [file] = files[..] {
+            holders.entry(thing).or_insert_with(|| Arc::clone(file));
+        }
+    }
     holders
 }
 
+/// What was a file's own when it last served, before this process began.
+fn recalled_things(known: &FileState) -> impl Iterator<Item = Thing> + '_ {
+    known.recalled.iter().flat_map(|record| {
+        let name = record.claims.name.as_ref().map(|name| Thing::Name(name.as_str().into()));
+        name.into_iter().chain(record.holds.iter().cloned().map(Thing::Pair))
+    })
+}
+
 /// The files that lose something to its holder in this round, each with the first reason.
-fn losers(candidates: &BTreeMap<Arc<str>, Candidate>, holders: &AHashMap<Thing, Arc<str>>) -> Vec<(Arc<str>, Problem)> {
+fn losers(
+    candidates: &BTreeMap<Arc<str>, Candidate>,
+    holders: &AHashMap<Thing, Arc<str>>,
+    files: &BTreeMap<Arc<str>, FileState>,
+) -> Vec<(Arc<str>, Problem)> {
     let mut claims: AHashMap<Thing, Vec<&Arc<str>>> = AHashMap::new();
     for (file, candidate) in candidates {
         for thing in candidate.tenant.iter().flat_map(|tenant| things(tenant)) {
+            claims.entry(thing).or_default().push(file);
+        }
+    }
+    // One that cannot serve what was its own keeps others from it all the same: its visitors are not theirs.
+    for (file, known) in files.iter().filter(|(file, _)| !serves(candidates, file)) {
+        for thing in recalled_things(known) {
             claims.entry(thing).or_default().push(file);
         }
     }
@@ -130,7 +161,7 @@ fn losers(candidates: &BTreeMap<Arc<str>, Candidate>, holders: &AHashMap<Thing, 
             (None, Thing::Name(_)) => claimants[0],
             (None, Thing::Pair(_)) => continue,
         };
-        for loser in claimants.iter().filter(|file| **file != winner) {
+        for loser in claimants.iter().filter(|file| **file != winner && serves(candidates, file)) {
             losers.entry(Arc::clone(loser)).or_insert_with(|| taken(loser, thing, winner));
         }
     }
@@ -138,6 +169,10 @@ fn losers(candidates: &BTreeMap<Arc<str>, Candidate>, holders: &AHashMap<Thing, 
         losers.entry(file).or_insert(problem);
     }
     losers.into_iter().collect()
+}
+
+fn serves(candidates: &BTreeMap<Arc<str>, Candidate>, file: &Arc<str>) -> bool {
+    candidates.get(file).is_some_and(|candidate| candidate.tenant.is_some())
 }
 
 /// Two tenants whose browsers or codes would get mixed up: the one that holds no pair yet loses, or
@@ -284,18 +319,5 @@ fn note_disputes(state: &mut State) {
                 known.disputes.push(Problem { hint: None, ..problem(file, &message) });
             }
         }
-    }
-}
-
-/// What a file that serves nothing blocks, so that nothing falls through to a wider pattern: what its
-/// text claims, or what it would serve had another file not had something first.
-pub(super) fn claims_of_broken(known: &FileState) -> Option<Claims> {
-    match &known.reading.outcome {
-        Outcome::Bad { claims, .. } => claims.clone(),
-        Outcome::Good { tenant, .. } => Some(Claims {
-            name: Some(tenant.name.clone()),
-            hosts: tenant.hosts.clone(),
-            client_types: Some(tenant.clients.iter().map(|client| client.client_type.clone()).collect()),
-        }),
     }
 }

@@ -167,6 +167,93 @@ fn a_mass_removal_is_held_until_it_is_accepted() {
     );
 }
 
+/// A record of the file as it served: with its version, or without where a secret stood in it.
+fn record(text: &str, file: &str, with_version: bool) -> (Arc<str>, Recalled) {
+    let stem = file.split('.').next().unwrap_or_default();
+    let reading = reader().read(file, text.as_bytes(), stem);
+    let Outcome::Good { tenant, .. } = &reading.outcome else { panic!("{reading:?}") };
+    let version = reader().keepable(file, text.as_bytes());
+    let record = LastGood {
+        since: Timestamp::UNIX_EPOCH,
+        claims: claims_of(tenant),
+        holds: crate::tenant::registry::pairs(tenant).collect(),
+        version: version.clone().filter(|_| with_version),
+    };
+    let bytes = record.encode().expect("is JSON");
+    let record = Arc::new(LastGood::decode(&bytes).expect("is a record"));
+    let tenant = record.version.as_ref().map(|version| reader().read_kept(stem, version).expect("serves"));
+    (file.into(), Recalled { record, tenant })
+}
+
+/// The first look of a process that finds these records.
+fn start(files: &[(&str, String)], records: &[(Arc<str>, Recalled)]) -> (State, Diff) {
+    let readings = files
+        .iter()
+        .map(|(file, text)| reader().read(file, text.as_bytes(), file.split('.').next().unwrap_or_default()));
+    let (listing, records) = (Listing::Files(readings.collect()), records.iter().cloned().collect());
+    apply_recalled(&State::default(), listing, &records, GUARD, Timestamp::UNIX_EPOCH)
+}
+
+#[test]
+fn a_file_that_is_broken_at_a_start_serves_from_its_record() {
+    let (broken, records) = ("hosts: [".to_owned(), [record(&text("a.example", "1"), "a.yaml", true)]);
+    let (state, diff) = start(&[("a.yaml", broken.clone())], &records);
+    assert_eq!((names(&diff.added), names(&diff.rejected)), (vec!["a.yaml"], vec!["a.yaml"]));
+    assert_eq!(who(&state, "a.example").as_deref(), Ok("1"));
+    assert!(state.files["a.yaml"].recalled.is_some());
+    // It stays so while the file is broken, and no longer.
+    let (state, diff) = step(&state, &[("a.yaml", broken.clone())]);
+    assert_eq!((names(&diff.changed), who(&state, "a.example").as_deref()), (vec![], Ok("1")));
+    let (state, _) = step(&state, &[("a.yaml", text("a.example", "2"))]);
+    assert_eq!(who(&state, "a.example").as_deref(), Ok("2"));
+    assert!(state.files["a.yaml"].recalled.is_none());
+    // A record of a file that is gone brings nothing back.
+    let (state, _) = start(&[("b.yaml", text("b.example", "1"))], &records);
+    assert_eq!(who(&state, "a.example"), Err(Unresolved::NoMatch));
+}
+
+#[test]
+fn a_file_that_is_good_at_a_start_serves_as_it_is_now() {
+    let records = [record(&text("a.example", "1"), "a.yaml", true)];
+    for now in ["1", "2"] {
+        let (state, diff) = start(&[("a.yaml", text("a.example", now))], &records);
+        assert_eq!((names(&diff.added), names(&diff.rejected)), (vec!["a.yaml"], vec![]));
+        assert_eq!(who(&state, "a.example").as_deref(), Ok(now));
+        assert!(state.files["a.yaml"].is_active() && state.files["a.yaml"].recalled.is_none());
+    }
+}
+
+#[test]
+fn at_a_cold_start_the_record_says_whose_a_pair_is() {
+    let files = [("a.yaml", text("x.example", "a")), ("b.yaml", text("x.example, b.example", "b"))];
+    let held_by_b = record(&text("x.example", "b"), "b.yaml", true);
+    let (state, diff) = start(&files, std::slice::from_ref(&held_by_b));
+    assert_eq!((names(&diff.rejected), who(&state, "x.example").as_deref()), (vec!["a.yaml"], Ok("b")));
+    // The one that lost has a record too: it serves from it.
+    let (state, _) = start(&files, &[held_by_b, record(&text("a.example", "old"), "a.yaml", true)]);
+    assert_eq!((who(&state, "x.example").as_deref(), who(&state, "a.example").as_deref()), (Ok("b"), Ok("old")));
+    // Two records that say the same of one pair decide nothing.
+    let both = [record(&files[0].1, "a.yaml", true), record(&files[1].1, "b.yaml", true)];
+    let (state, _) = start(&files, &both);
+    assert!(matches!(who(&state, "x.example"), Err(Unresolved::Disputed { .. })));
+    assert_eq!(who(&state, "b.example").as_deref(), Ok("b"));
+}
+
+#[test]
+fn what_cannot_serve_from_its_record_keeps_its_pairs_from_others() {
+    let records = [record(&text("x.example", "a"), "a.yaml", false)];
+    let files = [("a.yaml", "{".to_owned()), ("b.yaml", text("x.example", "b")), ("z.yaml", text("\"*\"", "any"))];
+    let (state, diff) = start(&files, &records);
+    assert_eq!(names(&diff.rejected), ["a.yaml", "b.yaml"]);
+    assert_eq!(who(&state, "x.example"), Err(Unresolved::Broken { file: "a.yaml".into() }));
+    assert_eq!((who(&state, "y.example").as_deref(), state.hosts_unknown()), (Ok("any"), 0));
+    // Mended, it has them again, and gives them up as any other.
+    let (state, _) = step(&state, &[("a.yaml", text("x.example", "a2")), files[1].clone(), files[2].clone()]);
+    assert_eq!(who(&state, "x.example").as_deref(), Ok("a2"));
+    let (state, _) = step(&state, &[("a.yaml", text("a.example", "a2")), files[1].clone(), files[2].clone()]);
+    assert_eq!(who(&state, "x.example").as_deref(), Ok("b"));
+}
+
 proptest! {
     /// Any sequence of directories, files good, broken, gone, hosts moving about. After each reload:
     /// a pair has one server at most; who served a pair and still claims it (now or in its last good

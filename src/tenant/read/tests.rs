@@ -512,3 +512,37 @@ proptest! {
         let _ = reader().with_defaults("x.yaml", &bytes);
     }
 }
+
+#[test]
+fn what_is_kept_of_a_file_holds_no_secret_and_needs_no_defaults() {
+    let text = "# was: hunter2-comment\nx-old: &old hunter2-extension\nauth0: { domain: a.eu.auth0.com }\nhosts: [a.example]\n\
+                clients: { web: { client_id: i, client_secret: { env: A_WEB }, x-note: *old } }\n";
+    let keep = |reader: &Reader, text: &str| reader.keepable("a.yaml", text.as_bytes());
+    let secrets = SecretSource {
+        directory: None,
+        prefixes: Vec::new(),
+        environment: Arc::new(|name| (name == "A_WEB").then(|| "hunter2-value".to_owned())),
+    };
+    let options = ReaderOptions { secrets, unset: Unset::Error, allow_upstream: Vec::new(), emulator: None };
+    let bare = Reader::new(options);
+    let reader =
+        bare.with_defaults("_defaults.yaml", b"clients: { \"*\": { session: { idle: 8h } } }").expect("is good");
+    let kept = keep(&reader, text).expect("no secret stands in it");
+    assert!(!kept.text.contains("hunter2") && kept.text.contains("A_WEB"), "{}", kept.text);
+    let Outcome::Good { tenant, .. } = reader.read("a.yaml", text.as_bytes(), "a").outcome else { panic!("is good") };
+    // Without the defaults of then it is the same tenant, secret and all.
+    let again = bare.read_kept("a", &kept).expect("serves");
+    assert_eq!(again.digest, tenant.digest);
+    assert_eq!(format!("{:?}", again.clients), format!("{:?}", tenant.clients));
+    for literal in [
+        "client_secret: hunter2",
+        "client_secret: [{ env: A_WEB }, hunter2]",
+        "client_secret: *old",
+        "private_key: \"-----BEGIN\"",
+        "callers: { secret: hunter2 }",
+    ] {
+        let text = text.replace("client_secret: { env: A_WEB }", literal);
+        assert_eq!(keep(&reader, &text), None, "{literal}");
+    }
+    assert!(bare.read_kept("b", &kept).is_none(), "another tenant may not read that variable");
+}
