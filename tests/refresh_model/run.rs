@@ -248,12 +248,17 @@ impl<'a> Run<'a> {
             let call = self.stage.call(Knows::Well, login.client);
             if login.logged_out {
                 count(&tally.logouts);
+                // Before anybody renews it, which would end it and hide that it lived; by one that holds no copies.
+                let fresh = self.gateway();
+                if session::read(&fresh.services, &call, &login.id).await.is_ok() {
+                    return Err(format!("{}: a logout was undone", login.client));
+                }
+                self.check_everywhere(login, false, tally).await?;
+                continue;
             }
             let renewed = session::renew(&self.gateways[0].services, &call, &login.id).await;
             match &renewed {
-                Ok(_) if login.logged_out => return Err(format!("{}: a logout was undone", login.client)),
                 Ok(_) => count(&tally.alive),
-                Err(_) if login.logged_out => {}
                 Err(SessionError::Ended(_) | SessionError::Missing) if login.hurt => count(&tally.ended),
                 Err(error) => return Err(format!("{}: lost without need: {error:?}", login.client)),
             }
