@@ -5,37 +5,27 @@
 //! is keyed by the session: it redeems the session's token and writes what came of it, unless the
 //! session was logged out meanwhile. Both outlive their callers.
 
+mod leader;
 mod renewal;
 mod sharing;
 
 pub use renewal::renew_session;
 
-use std::borrow::Cow;
 use std::sync::Arc;
-use std::time::Duration;
 
-use bytes::Bytes;
+use jiff::Timestamp;
 
-use sharing::SharedAnswer;
+use leader::Leader;
 
 use super::id_token::IdTokenError;
-use super::session::after;
 use super::{Call, Services};
 use crate::auth0::error::UpstreamError;
-use crate::auth0::token::{Granted, Refusal, TokenAnswer, TokenCall};
+use crate::auth0::token::{Granted, Refusal};
 use crate::base::digest::Digest;
 use crate::base::secret::Secret;
 use crate::cache::read_through::SingleFlight;
-use crate::oauth::grant::GrantType;
-use crate::session::{Lease, StoreError, Stored};
+use crate::session::{StoreError, Stored};
 use crate::telemetry::metrics::RefreshResult;
-
-/// How long a lease holds without being renewed, and how often it is (contract §9).
-const LEASE: Duration = Duration::from_secs(10);
-const RENEW_EVERY: Duration = Duration::from_secs(3);
-
-/// How often a caller looks whether the replica that holds the lease has shared its answer.
-const LOOK_EVERY: Duration = Duration::from_millis(50);
 
 /// Refreshes under way in this process.
 #[derive(Debug, Default)]
@@ -103,10 +93,12 @@ pub struct Redeemed {
     pub granted: Granted,
     /// Whether they were got by an earlier caller.
     pub shared: bool,
+    /// When Auth0 gave them.
+    pub at: Timestamp,
 }
 
 /// A refresh token and what to ask for with it.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Presented {
     /// The token.
     pub token: Secret,
@@ -116,6 +108,18 @@ pub struct Presented {
     pub audience: Option<String>,
     /// Whether the token may be presented once more when the outcome is unknown.
     pub repeatable: Repeatable,
+    /// Whose token it is.
+    pub holder: Holder,
+}
+
+/// Whose token it is: who can say what became of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Holder {
+    /// The caller, who was told.
+    Caller,
+    /// A session that ends then. Its token is in the store alone, so an answer must be found there until the
+    /// session has it: whoever held it may crash in between.
+    Session(Timestamp),
 }
 
 /// Whether a token whose outcome is unknown may be presented once more.
@@ -178,136 +182,6 @@ async fn wait<T>(services: &Services, call: &Call, flight: impl Future<Output = 
     let waited =
         call.upstream.measure(&*services.clock, tokio::time::timeout(call.tenant.limits.timeout, flight)).await;
     waited.map_err(|_| RefreshError::Busy)
-}
-
-/// The caller on whom the redeeming fell.
-struct Leader {
-    services: Arc<Services>,
-    call: Call,
-    presented: Presented,
-    token_key: Digest,
-    asked: Digest,
-}
-
-impl Leader {
-    async fn lead(self) -> Result<Redeemed, RefreshError> {
-        let timeout = self.call.client.refresh.timeout;
-        match tokio::time::timeout(timeout, self.lead_in_time()).await {
-            Ok(result) => result,
-            Err(_) => Err(self.unknown(UpstreamError::Timeout)),
-        }
-    }
-
-    async fn lead_in_time(&self) -> Result<Redeemed, RefreshError> {
-        let sessions = &self.services.sessions;
-        let lease = loop {
-            if let Some(answer) = self.shared_answer().await? {
-                return answer;
-            }
-            match sessions.lease(self.token_key, LEASE).await.map_err(store)? {
-                Some(lease) => break lease,
-                None => tokio::time::sleep(LOOK_EVERY).await,
-            }
-        };
-        let result = self.with_lease(lease).await;
-        // A lease that is not given back runs out by itself.
-        let _ = sessions.release(self.token_key, lease).await;
-        result
-    }
-
-    async fn with_lease(&self, lease: Lease) -> Result<Redeemed, RefreshError> {
-        // Between the look and the lease another replica may have finished.
-        if let Some(answer) = self.shared_answer().await? {
-            return answer;
-        }
-        let result = tokio::select! {
-            result = self.present() => result,
-            never = self.keep(lease) => match never {},
-        };
-        self.share(lease, &result).await;
-        result
-    }
-
-    /// Holds the lease while Auth0 takes its time.
-    async fn keep(&self, lease: Lease) -> std::convert::Infallible {
-        loop {
-            tokio::time::sleep(RENEW_EVERY).await;
-            // A failure to renew is not a reason to drop the call: the token is on its way.
-            let _ = self.services.sessions.renew(self.token_key, lease, LEASE).await;
-        }
-    }
-
-    /// Presents the token, and once more where its outcome is unknown and that is safe.
-    async fn present(&self) -> Result<Redeemed, RefreshError> {
-        let clock = &self.services.clock;
-        let began = clock.instant();
-        let error = match self.call_auth0().await {
-            Ok(answer) => return redeemed(answer),
-            Err(error) => error,
-        };
-        if !error.is_outcome_unknown() {
-            return Err(RefreshError::Upstream(Arc::new(error)));
-        }
-        let within_leeway = clock.instant().saturating_duration_since(began) < self.call.client.refresh.leeway;
-        if self.presented.repeatable == Repeatable::WithinLeeway && !within_leeway {
-            return Err(self.unknown(error));
-        }
-        match self.call_auth0().await {
-            Ok(answer) => redeemed(answer),
-            // However the second try failed, what became of the first is as unknown as before.
-            Err(error) => Err(self.unknown(error)),
-        }
-    }
-
-    /// Nobody knows what Auth0 did: a token that does not rotate is none the worse for it.
-    fn unknown(&self, error: UpstreamError) -> RefreshError {
-        match self.presented.repeatable {
-            Repeatable::Always => RefreshError::Upstream(Arc::new(error)),
-            Repeatable::WithinLeeway => RefreshError::Lost(Arc::new(error)),
-        }
-    }
-
-    async fn call_auth0(&self) -> Result<TokenAnswer, UpstreamError> {
-        let mut parameters: Vec<(&str, Cow<'_, str>)> = vec![
-            ("grant_type", GrantType::RefreshToken.wire().into()),
-            ("refresh_token", self.presented.token.expose().into()),
-        ];
-        parameters.extend(self.presented.scope.as_deref().map(|scope| ("scope", scope.into())));
-        parameters.extend(self.presented.audience.as_deref().map(|audience| ("audience", audience.into())));
-        self.services
-            .auth0
-            .token(TokenCall {
-                tenant: &self.call.tenant,
-                client: &self.call.client,
-                parameters: &parameters,
-                forwarded_for: None,
-                timeout: Some(self.call.client.refresh.timeout),
-            })
-            .await
-    }
-
-    /// What another caller with this token got for the same wish, while that is shared.
-    async fn shared_answer(&self) -> Result<Option<Result<Redeemed, RefreshError>>, RefreshError> {
-        let shared = self.services.sessions.shared(self.token_key).await.map_err(store)?;
-        let answer = shared.and_then(|bytes| serde_json::from_slice::<SharedAnswer>(&bytes).ok());
-        Ok(answer.filter(|answer| answer.asked == self.asked.to_string()).map(SharedAnswer::into_result))
-    }
-
-    async fn share(&self, lease: Lease, result: &Result<Redeemed, RefreshError>) {
-        let sharing = self.call.client.refresh.sharing;
-        let Some(answer) = SharedAnswer::of(self.asked, result).filter(|_| !sharing.is_zero()) else { return };
-        let Ok(bytes) = serde_json::to_vec(&answer) else { return };
-        let until = after(self.services.now(), sharing);
-        // Whoever is not shown the answer asks Auth0, whose reuse detection decides.
-        let _ = self.services.sessions.share(self.token_key, lease, Bytes::from(bytes), until).await;
-    }
-}
-
-fn redeemed(answer: TokenAnswer) -> Result<Redeemed, RefreshError> {
-    match answer {
-        TokenAnswer::Granted(granted) => Ok(Redeemed { granted, shared: false }),
-        TokenAnswer::Refused(refusal) => Err(RefreshError::Refused(refusal)),
-    }
 }
 
 fn store(error: StoreError) -> RefreshError {

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use super::super::id_token::{self, Asked};
 use super::super::session::after;
 use super::super::{Call, Services, UpstreamTime};
-use super::{Presented, Redeemed, RefreshError, Repeatable, redeem_to_the_end, store, wait};
+use super::leader::let_go;
+use super::{Holder, Presented, Redeemed, RefreshError, Repeatable, redeem_to_the_end, store, wait};
 use crate::base::digest::Digest;
 use crate::jwt::claims::Claims;
 use crate::jwt::policy::Nonce;
@@ -39,6 +40,12 @@ struct Renewal {
     stored: Stored,
 }
 
+/// A session with its new tokens, and who wrote them.
+struct Written {
+    stored: Stored,
+    by_us: bool,
+}
+
 impl Renewal {
     async fn run(self) -> Result<Stored, RefreshError> {
         let result = self.renew().await;
@@ -65,10 +72,16 @@ impl Renewal {
             Some(false) => Repeatable::Always,
             Some(true) | None => Repeatable::WithinLeeway,
         };
-        let presented = Presented { token, scope: None, audience: None, repeatable };
-        let redeemed = redeem_to_the_end(&self.services, &self.call, presented).await?;
+        let holder = Holder::Session(current.session.ends);
+        let presented = Presented { token, scope: None, audience: None, repeatable, holder };
+        let redeemed = redeem_to_the_end(&self.services, &self.call, presented.clone()).await?;
         let claims = self.verified_claims(&redeemed, &current.session).await?;
-        self.write(current, &redeemed, claims).await
+        let Written { stored, by_us } = self.write(current, &redeemed, claims).await?;
+        if by_us && repeatable == Repeatable::WithinLeeway {
+            let rotated = stored.session.refresh_token_rotates == Some(true);
+            let_go(&self.services, &self.call, &presented, rotated).await;
+        }
+        Ok(stored)
     }
 
     /// Whether a renewal just happened, which this caller shares.
@@ -95,23 +108,31 @@ impl Renewal {
         mut current: Stored,
         redeemed: &Redeemed,
         claims: Option<Claims>,
-    ) -> Result<Stored, RefreshError> {
+    ) -> Result<Written, RefreshError> {
+        let token = current.session.refresh_token.clone();
         loop {
-            let session = self.renewed(current.session, redeemed, claims.as_ref());
+            let session = Self::renewed(current.session, redeemed, claims.as_ref());
             let replaced = self.services.sessions.replace(&self.id, current.version, session.clone()).await;
             match replaced.map_err(store)? {
-                Replaced::Done(version) => return Ok(Stored { session, version }),
+                Replaced::Done(version) => {
+                    return Ok(Written { stored: Stored { session, version }, by_us: true });
+                }
                 Replaced::Gone => return Err(RefreshError::LoggedOut),
                 Replaced::Changed => {
                     current =
                         self.services.sessions.read(&self.id).await.map_err(store)?.ok_or(RefreshError::LoggedOut)?;
+                    // Another replica has written this answer, or a later one, which must not be lost to an older.
+                    if current.session.refresh_token != token || current.session.confirmed >= redeemed.at {
+                        return Ok(Written { stored: current, by_us: false });
+                    }
                 }
             }
         }
     }
 
-    fn renewed(&self, mut session: Session, redeemed: &Redeemed, claims: Option<&Claims>) -> Session {
-        let now = self.services.now();
+    fn renewed(mut session: Session, redeemed: &Redeemed, claims: Option<&Claims>) -> Session {
+        // By when it was got: a renewal may find the answer of one that crashed long ago.
+        let now = redeemed.at;
         let granted = &redeemed.granted;
         session.access_token = granted.access_token.clone();
         session.access_expires = after(now, std::time::Duration::from_secs(granted.expires_in));

@@ -1,5 +1,6 @@
 //! A refresh's answer as other callers see it, in this process and in others with the same store.
 
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::{Redeemed, RefreshError};
@@ -7,21 +8,43 @@ use crate::auth0::token::{Granted, Refusal};
 use crate::base::digest::Digest;
 use crate::base::secret::Secret;
 
-/// An answer as other replicas see it. The store seals what it keeps.
+/// What is known of a token, as other replicas see it. The store seals what it keeps.
 #[derive(Serialize, Deserialize)]
+pub(super) enum Known {
+    /// It is about to be presented: what comes of it is unknown until an answer stands here instead.
+    Presented(Presentation),
+    /// What Auth0 said.
+    Answered(SharedAnswer),
+}
+
+/// When a token went to Auth0.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+pub(super) struct Presentation {
+    /// The first time.
+    pub(super) first: Timestamp,
+    /// Whether that was repeated.
+    pub(super) repeated: bool,
+}
+
+/// An answer as other replicas see it.
+#[derive(Clone, Serialize, Deserialize)]
 pub(super) struct SharedAnswer {
     /// Over scope and audience.
     pub(super) asked: String,
+    /// When it came.
+    pub(super) at: Timestamp,
+    /// Until when any caller with the token gets it. A session's renewal gets it as long as it is kept.
+    pub(super) shared_until: Timestamp,
     answer: SharedResult,
 }
 
-#[derive(Serialize, Deserialize)]
+#[derive(Clone, Serialize, Deserialize)]
 enum SharedResult {
     Granted(SharedGrant),
     Refused(SharedRefusal),
 }
 
-#[derive(Serialize, Deserialize)]
+#[derive(Clone, Serialize, Deserialize)]
 struct SharedGrant {
     access_token: String,
     id_token: Option<String>,
@@ -30,7 +53,7 @@ struct SharedGrant {
     expires_in: u64,
 }
 
-#[derive(Serialize, Deserialize)]
+#[derive(Clone, Serialize, Deserialize)]
 struct SharedRefusal {
     status: u16,
     error: Box<str>,
@@ -40,7 +63,11 @@ struct SharedRefusal {
 
 impl SharedAnswer {
     /// Answers of Auth0 are shared; that none came is not an answer.
-    pub(super) fn of(asked: Digest, result: &Result<Redeemed, RefreshError>) -> Option<Self> {
+    pub(super) fn of(
+        asked: Digest,
+        (at, shared_until): (Timestamp, Timestamp),
+        result: &Result<Redeemed, RefreshError>,
+    ) -> Option<Self> {
         let answer = match result {
             Ok(Redeemed { granted, .. }) => SharedResult::Granted(SharedGrant {
                 access_token: granted.access_token.expose().to_owned(),
@@ -58,7 +85,7 @@ impl SharedAnswer {
             }),
             Err(_) => return None,
         };
-        Some(Self { asked: asked.to_string(), answer })
+        Some(Self { asked: asked.to_string(), at, shared_until, answer })
     }
 
     pub(super) fn into_result(self) -> Result<Redeemed, RefreshError> {
@@ -74,6 +101,7 @@ impl SharedAnswer {
                     expires_in: grant.expires_in,
                 },
                 shared: true,
+                at: self.at,
             }),
             SharedResult::Refused(refusal) => Err(RefreshError::Refused(Refusal {
                 status: refusal.status,

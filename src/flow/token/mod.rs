@@ -361,6 +361,7 @@ impl Exchange {
             scope: scope.clone(),
             audience: wish.audience,
             repeatable: refresh::Repeatable::WithinLeeway,
+            holder: refresh::Holder::Caller,
         };
         let redeemed = match refresh::redeem(&self.services, &self.call, presented).await {
             Ok(redeemed) => redeemed,
