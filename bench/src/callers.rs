@@ -94,11 +94,14 @@ fn of_client(tenant: &Tenant, client: &Client) -> Vec<Caller> {
         (GrantType::ClientCredentials, "client_credentials"),
         (GrantType::AuthorizationCode, "authorization_code"),
     ];
+    let has_a_way_back = !client.redirect_urls.is_empty() || !client.app_redirect_urls.is_empty();
     let grants: Vec<String> = grants
         .into_iter()
         .filter(|(grant, _)| client.grants.contains(grant))
         // Without that scope no login gives a refresh token.
         .filter(|(grant, _)| *grant != GrantType::RefreshToken || client.scopes.contains("offline_access"))
+        // Nobody can begin a login that may come back nowhere.
+        .filter(|(grant, _)| *grant != GrantType::AuthorizationCode || has_a_way_back)
         .map(|(_, name)| name.to_owned())
         .collect();
     let is_machine = client.grants.contains(&GrantType::ClientCredentials);

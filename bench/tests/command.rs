@@ -42,6 +42,9 @@ fn two_commands_load_ones_own_tenant_files() {
     assert_eq!(report.operations.iter().map(|one| one.count).sum::<u64>(), 80, "{}", text(&first));
     assert!(report.gateway_cpu_us.is_some() && report.lag.is_some());
     assert!(std::fs::read_to_string(file("a.svg")).unwrap().contains("userinfo-session"));
+    let listed = String::from_utf8_lossy(&callers.stdout).into_owned();
+    let portal = listed.split("- host").find(|caller| caller.contains("client_type: portal")).unwrap();
+    assert!(!portal.contains("authorization_code"), "it has no way back: {portal}");
     // Another rate is another run.
     let other = bench(&[&flags[..], &LITTLE[2..], &["--rate", "20", "--compare", &path("a.json")]].concat());
     assert_eq!(other.status.code(), Some(70), "{}", text(&other));

@@ -47,7 +47,8 @@ impl Ready {
             host: caller.host.as_str().into(),
             headers,
             form_headers,
-            password: form(&login),
+            // Where tokens are answered, no refresh token is asked for: each would push an older one out.
+            password: if caller.session { form(&login) } else { form(&[&login[..], &[("scope", "openid")]].concat()) },
             password_offline: form(&[&login[..], &[offline]].concat()),
             client_credentials: form(&[("grant_type", "client_credentials"), own[0], own[1]]),
             authorize: [b"/authorize?".as_slice(), &form(&query)].concat().into(),

@@ -43,6 +43,15 @@ impl Distribution<usize> for Chosen {
     }
 }
 
+/// The callers, with nobody logging in to sessions beside those that are read: a gateway keeps some fifty of a user, and
+/// each login more would end one of them. `None`: it does not matter for the operation.
+fn without_new_sessions(callers: &[Caller], operation: Operation, weights: &Weights) -> Option<Vec<Caller>> {
+    let reads_sessions = weights.0.iter().any(|(one, weight)| *one == Operation::UserinfoSession && *weight > 0.0);
+    let silenced =
+        |caller: &Caller| Caller { weight: if caller.session { 0.0 } else { caller.weight }, ..caller.clone() };
+    (reads_sessions && operation == Operation::Password).then(|| callers.iter().map(silenced).collect())
+}
+
 /// How credentials are used.
 #[derive(Debug, Clone, Copy)]
 pub struct Uses {
@@ -73,7 +82,9 @@ impl Mix {
     pub fn prepare(plan: &Plan, callers: &[Caller], weights: &Weights, uses: Uses) -> anyhow::Result<Self> {
         let mut operations = Vec::new();
         for (operation, _) in &weights.0 {
-            let chosen = Chosen::of(callers, *operation, uses.zipf);
+            let chosen = without_new_sessions(callers, *operation, weights)
+                .and_then(|callers| Chosen::of(&callers, *operation, uses.zipf))
+                .or_else(|| Chosen::of(callers, *operation, uses.zipf));
             ensure!(chosen.is_some(), "no caller can do `{operation}`: see its `grants` and `session`");
             operations.extend(chosen.map(|chosen| (*operation, chosen)));
         }
@@ -202,6 +213,16 @@ mod tests {
         assert!((3_200..3_650).contains(&drawn[0]), "{drawn:?}");
         assert!((270..420).contains(&drawn[27]), "{drawn:?}");
         assert!(drawn.iter().enumerate().all(|(place, count)| (*count > 0) == callers[place].session), "{drawn:?}");
+    }
+
+    #[test]
+    fn nobody_logs_in_to_sessions_beside_those_that_are_read() {
+        let callers = callers::of_registry(&population::registry(2));
+        let weights: Weights = "userinfo-session,token-password".parse().expect("are weights");
+        let silenced = without_new_sessions(&callers, Operation::Password, &weights).expect("it matters");
+        assert!(silenced.iter().all(|caller| caller.session == (caller.weight == 0.0)));
+        assert!(without_new_sessions(&callers, Operation::Logout, &weights).is_none());
+        assert!(without_new_sessions(&callers, Operation::Password, &Weights::only(Operation::Password)).is_none());
     }
 
     #[test]

@@ -17,6 +17,8 @@ use crate::load::{self, Answer, Job, Pace, Plan, Progress, Watcher, Work};
 
 /// A gateway keeps at most 50 sessions of a user by default; some are left for logins during the run.
 const SESSIONS_A_CALLER: usize = 25;
+/// Auth0 keeps 200 refresh tokens of a user and application (auth0-facts 1.4) and revokes the oldest then.
+const REFRESH_TOKENS_A_CALLER: usize = 100;
 /// Logins at once, before the run.
 const LOGINS: usize = 8;
 /// What has not come by then will not.
@@ -185,7 +187,12 @@ pub(super) fn fill(
         // Where few callers may have few sessions each, there are fewer than were asked for.
         for _ in 0..wanted * 8 {
             let caller = chosen.sample(&mut random);
-            let is_full = *purpose == Purpose::Session && of_caller[caller] >= SESSIONS_A_CALLER;
+            let most = match purpose {
+                Purpose::Session => SESSIONS_A_CALLER,
+                Purpose::RefreshToken => REFRESH_TOKENS_A_CALLER,
+                Purpose::Bearer => usize::MAX,
+            };
+            let is_full = of_caller[caller] >= most;
             if !is_full && of_caller.iter().sum::<usize>() < *wanted {
                 of_caller[caller] += 1;
                 logins.push_back((caller, *purpose));
